@@ -1,0 +1,94 @@
+"""The house stays the house: a module imports only from rows above its own, or from its own folder."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "nesy"
+
+# Row of each folder or top-level module; lower rows may not import higher ones, nor a neighbour in their own row.
+ROWS = {
+    "source": 0,
+    "diagnostics": 0,
+    "errors": 0,
+    "resources": 0,
+    "language": 1,
+    "hdc": 1,
+    "reasoning": 2,
+    "perception": 2,
+    "solver": 3,
+    "explanation": 3,
+    "program": 4,
+    "model": 4,
+    "answer": 4,
+    "run_folder": 4,
+    "learning": 5,
+    "distillation": 6,
+    "tools": 7,
+    "cli": 8,
+    "web": 8,
+}
+SAME_ROW_ALLOWED = {0, 4}  # the face and the ground are each one room with several files
+
+OUTSIDE = {
+    "source": set(),
+    "diagnostics": set(),
+    "errors": set(),
+    "resources": set(),
+    "language": {"lark", "networkx", "numpy", "pyarrow"},
+    "hdc": {"torch", "numpy", "sklearn", "safetensors", "scipy"},
+    "reasoning": {"torch", "numpy", "pysdd", "networkx", "scipy"},
+    "perception": {"torch", "numpy", "tiktoken", "tokenizers", "transformers", "peft", "sklearn", "PIL"},
+    "solver": {"z3", "numpy", "networkx", "torch"},
+    "explanation": {"networkx", "rich", "numpy", "torch"},
+}
+
+
+def imports_of(path: Path) -> set[tuple[str, str]]:
+    """(root, second part) of every import of a file, those under TYPE_CHECKING too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {tuple((alias.name + "..").split(".")[:2]) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module == "nesy":
+                found |= {("nesy", alias.name) for alias in node.names}
+            else:
+                found.add(tuple((node.module + "..").split(".")[:2]))
+    return found
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_rows_above_its_own(path: Path) -> None:
+    import sys
+
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if room == "__main__":
+        room = "cli"
+    assert room in ROWS, f"{room} has no row: say in docs/architecture.md where it belongs"
+    for root, second in imports_of(path):
+        if root == "nesy":
+            if second == room or second == "":
+                assert second == room or ROWS[room] >= 7, f"{path.name} imports the whole package"
+                continue
+            assert second in ROWS, f"{path.name} imports nesy.{second}, which has no row"
+            allowed = ROWS[second] < ROWS[room] or (ROWS[second] == ROWS[room] and ROWS[room] in SAME_ROW_ALLOWED)
+            assert allowed or ROWS[room] >= 7 and second == "", (
+                f"{path.name} (row {ROWS[room]}) imports nesy.{second} (row {ROWS[second]})"
+            )
+        elif room in OUTSIDE and root not in sys.stdlib_module_names:
+            assert root in OUTSIDE[room], f"{room} may not import {root}"
+
+
+def test_every_row_is_named_in_the_architecture_page() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    for path in PACKAGE.iterdir():
+        if path.is_dir() and (path / "__init__.py").exists():
+            assert f"nesy/{path.name}/" in page, f"docs/architecture.md does not name nesy/{path.name}/"
