@@ -1,0 +1,46 @@
+"""Encoders by name: those of nesy, and those that an installed package offers.
+
+A package adds one under the entry point group `nesy.encoders`; its name is what `[encoder] kind` in a task
+says. Nothing of it is imported before a task asks for that name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Final
+
+from nesy.errors import TaskError, near_name
+from nesy.perception.encoder import Encoder
+
+GROUP: Final = "nesy.encoders"
+BUILT_IN: Final = {
+    "image": "nesy.perception.image.encoder:ImageEncoder",
+    "text": "nesy.perception.text.encoder:TextEncoder",
+}
+
+
+def encoder_names() -> list[str]:
+    """All names that `encoder_class` knows."""
+    return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
+
+
+def encoder_class(kind: str) -> type[Encoder]:
+    """The encoder class of a name.
+
+    Raises: TaskError for a name that nothing offers, or one whose package does not hold an encoder.
+    """
+    if kind in BUILT_IN:
+        module, name = BUILT_IN[kind].split(":")
+        return getattr(import_module(module), name)
+    for point in entry_points(group=GROUP, name=kind):
+        found = point.load()
+        if isinstance(found, type) and issubclass(found, Encoder):
+            return found
+        raise TaskError(
+            f"the package that offers encoder `{kind}` gives `{point.value}`, which is not an Encoder class"
+        )
+    known = encoder_names()
+    near = near_name(kind, known)
+    hint = f"; did you mean `{near}`?" if near else ""
+    raise TaskError(f"unknown encoder kind `{kind}`{hint} Known: {', '.join(known)}")
