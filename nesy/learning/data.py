@@ -1,0 +1,155 @@
+"""Rows of a task: read from files or made by a generator, checked one by one.
+
+A record is a mapping of columns, as a line of a file or a generator gives it. A row is a record that has been
+understood: what the encoder reads, the answer in the rule file's own words, and what is known of the concepts in
+between. Every mistake names the file, the line, the field and what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from nesy.errors import DataError, near_name
+from nesy.learning.schema import DataTable
+from nesy.learning.task import show
+
+Split: TypeAlias = Literal["train", "dev", "test", "unlabelled"]
+Record: TypeAlias = Mapping[str, Any]
+Answer: TypeAlias = str | int | float
+
+_MISTAKES_SHOWN = 5  # of a file; the first few tell what is wrong with all
+
+
+@dataclass(frozen=True)
+class Located:
+    """A record and where it came from: `file:line`, or `generator NAME, row i`."""
+
+    record: Record
+    origin: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One input with its answer: a value, or the text of an answer atom; None where it is not known."""
+
+    payload: Mapping[str, Any]
+    answer: Answer | None
+    concepts: Mapping[str, tuple[tuple[Any, ...], ...]]  # predicate -> (key..., value) of each known atom
+    columns: Record
+    origin: str
+
+
+def make_rows(records: Iterable[Located], data: DataTable, *, labelled: bool = True) -> list[Row]:
+    """Understand records as the [data] table of a task says.
+
+    Raises: DataError with the first few mistakes, and how many there are.
+    """
+    rows: list[Row] = []
+    mistakes: list[str] = []
+    for located in records:
+        try:
+            rows.append(_row(located, data, labelled))
+        except DataError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        shown = mistakes[:_MISTAKES_SHOWN]
+        if len(mistakes) > len(shown):
+            shown.append(f"... and {len(mistakes) - len(shown):,} more rows like these")
+        raise DataError("\n".join(shown))
+    return rows
+
+
+def _row(located: Located, data: DataTable, labelled: bool) -> Row:
+    record, origin = located.record, located.origin
+    known = set(record)
+    inputs = data.input or tuple(name for name in record if name not in (data.answer, data.concepts))
+    for name in (*data.input, *((data.answer,) if labelled else ())):
+        if name not in known:
+            near = near_name(name, known)
+            hint = f"; did you mean `{near}`?" if near else f"; the row has {_listed(known)}"
+            raise DataError(f"{origin}: the field `{name}` is missing{hint}")
+    payload = {name: record[name] for name in inputs}
+    for name, value in payload.items():
+        if value is None:
+            raise DataError(f"{origin}: field `{name}`: expected a value, found null")
+    answer = _answer(record.get(data.answer), data, origin) if labelled else None
+    concepts = _concepts(record.get(data.concepts), data.concepts, origin)
+    return Row(MappingProxyType(payload), answer, concepts, record, origin)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "no fields"
+
+
+def _answer(value: object, data: DataTable, origin: str) -> Answer | None:
+    """The answer as the rules call it; an explicit null means that it is not known."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if not isinstance(value, str | int | float):
+        raise DataError(f"{origin}: field `{data.answer}`: expected text or a number, found {show(value)}")
+    if not data.labels:
+        return value
+    text = str(value).strip()
+    if text in data.labels:
+        return data.labels[text]
+    if text in data.labels.values():
+        return text
+    raise DataError(
+        f"{origin}: field `{data.answer}`: expected one of {_listed(data.labels)}, found {show(value)}"
+        " (the labels are named in [data.labels] of task.toml)"
+    )
+
+
+def _concepts(value: object, column: str, origin: str) -> Mapping[str, tuple[tuple[Any, ...], ...]]:
+    if value is None:
+        return MappingProxyType({})
+    expected = 'expected a table such as {"digit": [[0, 7], [1, 2]]} (key and value of each known atom)'
+    if not isinstance(value, Mapping):
+        raise DataError(f"{origin}: field `{column}`: {expected}, found {show(value)}")
+    known: dict[str, tuple[tuple[Any, ...], ...]] = {}
+    for predicate, atoms in value.items():
+        if not isinstance(atoms, list | tuple) or not all(isinstance(a, list | tuple) and a for a in atoms):
+            raise DataError(f"{origin}: field `{column}`, predicate `{predicate}`: {expected}, found {show(atoms)}")
+        known[str(predicate)] = tuple(tuple(atom) for atom in atoms)
+    return MappingProxyType(known)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The rows of each split; `test` may be empty."""
+
+    train: Sequence[Row]
+    dev: Sequence[Row]
+    test: Sequence[Row]
+    unlabelled: Sequence[Row] = ()
+
+    def of(self, name: str) -> Sequence[Row]:
+        """The rows of a split by its name, which must have some."""
+        names = [split for split in ("train", "dev", "test") if len(self._named(split))]
+        rows = self._named(name)
+        if not rows:
+            raise DataError(f"there are no rows of the split `{name}`; there are {', '.join(names)}")
+        return rows
+
+    def _named(self, name: str) -> Sequence[Row]:
+        match name:
+            case "train":
+                return self.train
+            case "dev":
+                return self.dev
+            case "test":
+                return self.test
+            case "unlabelled":
+                return self.unlabelled
+        near = near_name(name, ["train", "dev", "test"])
+        hint = f"; did you mean `{near}`?" if near else ""
+        raise DataError(f"there is no split `{name}`: it is train, dev or test{hint}")
+
+    def with_train(self, rows: Sequence[Row]) -> Splits:
+        """The same with other training rows."""
+        return replace(self, train=rows)
