@@ -1,0 +1,77 @@
+"""nesy: neuro-symbolic reasoning.
+
+An encoder proposes facts with probabilities, rules derive answers, Z3 checks them.
+
+    nesy.load("rules/family.nesy").query("grandparent(ann, Who)")
+    nesy.train("tasks/negation")
+    nesy.Model.from_pretrained("runs/negation").ask("The food was not good.")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nesy.answer import Answer
+    from nesy.checking import check
+    from nesy.distillation import Teacher, distill
+    from nesy.errors import NesyError, ProgramError
+    from nesy.learning import evaluate, train
+    from nesy.model import Model
+    from nesy.program import Program, String
+    from nesy.reasoning import Budget, Limits
+
+# Loaded when first used: checking a rule file should not wait for torch, nor asking a run for transformers.
+_PLACES = {
+    "Answer": "answer",
+    "Budget": "reasoning",
+    "Limits": "reasoning",
+    "Model": "model",
+    "NesyError": "errors",
+    "Program": "program",
+    "ProgramError": "errors",
+    "String": "program",
+    "Teacher": "distillation",
+    "check": "checking",
+    "distill": "distillation",
+    "evaluate": "learning",
+    "train": "learning",
+}
+
+__all__ = [
+    "Answer",
+    "Budget",
+    "Limits",
+    "Model",
+    "NesyError",
+    "Program",
+    "ProgramError",
+    "String",
+    "Teacher",
+    "check",
+    "distill",
+    "evaluate",
+    "load",
+    "train",
+]
+
+
+def load(path: str) -> Program:
+    """Read and check a rule file.
+
+    Raises: ProgramError, with every mistake that the file has.
+    """
+    from nesy.program import Program
+
+    return Program.load(path)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'nesy' has no attribute {name!r}")
+    return getattr(import_module(f"nesy.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

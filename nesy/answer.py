@@ -1,0 +1,134 @@
+"""An answer: ground atoms with probabilities, and everything that can be said about why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from nesy.language.core import Atom, Constant, Structure, Term, Variable
+from nesy.language.values import Compound, Value
+from nesy.perception import Payload, Sighting
+from nesy.reasoning import DerivationGraph, Reading
+
+Sight: TypeAlias = Callable[[str, tuple[Value, ...]], Sighting]  # neural predicate, key -> what was seen there
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One ground atom of an answer. `row["Who"]` is the value of a variable of the query."""
+
+    atom: Atom
+    p: float
+    lower: float
+    upper: float
+    method: str
+    bindings: Mapping[str, Value]
+    negated: bool = False
+    literal: int | None = field(default=None, repr=False)
+
+    def __getitem__(self, variable: str) -> Value:
+        return self.bindings[variable]
+
+    @property
+    def text(self) -> str:
+        """The atom in the program's own syntax."""
+        return f"\\+{self.atom}" if self.negated else str(self.atom)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as `nesy run --json` prints it."""
+        return {
+            "query": self.text,
+            "probability": self.p,
+            "method": self.method,
+            "lower": self.lower,
+            "upper": self.upper,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The ground answers of one query or of all queries of a file, in the program's order.
+
+    Example:
+        >>> from nesy.program import Program
+        >>> answer = Program.from_text("0.9::edge(a,b). 0.8::edge(b,c).").query("edge(a, X)")
+        >>> [(str(row["X"]), row.p) for row in answer]
+        [('b', 0.9)]
+    """
+
+    rows: tuple[Row, ...]
+    graph: DerivationGraph = field(repr=False)
+    leaf: Tensor = field(repr=False)
+    sighting: Sight | None = field(default=None, repr=False)
+    payload: Payload | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        graph: DerivationGraph,
+        leaf: Tensor,
+        reading: Reading,
+        sighting: Sight | None = None,
+        payload: Payload | None = None,
+    ) -> Answer:
+        """Read the queries' probabilities off a graph.
+
+        Shapes: leaf [L]
+
+        Raises: InconsistentError where evidence and constraints leave no world.
+        """
+        with torch.no_grad():
+            found = reading(leaf)
+        rows = []
+        for query, p, lower, upper in zip(
+            graph.query, found.p.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True
+        ):
+            bindings: dict[str, Value] = {}
+            _match(query.query.atom.arguments, [c.value for c in query.atom.arguments if isinstance(c, Constant)], bindings)
+            rows.append(
+                Row(query.atom, p, lower, upper, reading.method, bindings, query.query.negated, query.literal)
+            )
+        return cls(tuple(rows), graph, leaf, sighting, payload)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Row:
+        return self.rows[index]
+
+    @cached_property
+    def best(self) -> Row:
+        """The most probable row."""
+        return max(self.rows, key=lambda row: row.p)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as data; `answers` has one entry per ground query atom."""
+        return {"answers": [row.to_dict() for row in self.rows]}
+
+    def __str__(self) -> str:
+        width = max((len(row.text) for row in self.rows), default=0)
+        lines = []
+        for row in self.rows:
+            value = f"{row.p:.6g}" if row.lower == row.upper else f"{row.p:.6g} in [{row.lower:.6g}, {row.upper:.6g}]"
+            lines.append(f"{row.text:<{width}}  {value}  {row.method}")
+        return "\n".join(lines)
+
+
+def _match(terms: tuple[Term, ...], values: list[Value], bindings: dict[str, Value]) -> None:
+    """Read off the values of a query's named variables; the row is known to match."""
+    for term, value in zip(terms, values, strict=True):
+        match term, value:
+            case Variable(name), _ if not name.startswith("_"):
+                bindings[name] = value
+            case Structure(_, inner), Compound(_, arguments):
+                _match(inner, list(arguments), bindings)
+            case _:
+                pass

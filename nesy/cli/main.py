@@ -1,0 +1,174 @@
+"""The command line: parse the arguments, make one public call, print. It holds no logic."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nesy.errors import NesyError, ProgramError
+
+app = typer.Typer(
+    name="nesy",
+    help="Encoders propose facts with probabilities, rules derive answers, Z3 checks them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RuleFile = Annotated[str, typer.Argument(metavar="FILE", help="A rule file: .nesy, or ProbLog's .pl")]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="A run folder that `nesy train` wrote")]
+TaskFolder = Annotated[str, typer.Argument(metavar="TASK", help="A task folder: task.toml, rules and data")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text")]
+Out = Annotated[Path | None, typer.Option(metavar="RUN", help="The run folder to write [default: runs/TASK]")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Data = Annotated[Path | None, typer.Option(metavar="PATH", help="Data to use instead of the task's own")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(f"nesy {version_of('nesy')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command()
+def check(file: RuleFile, as_json: AsJson = False) -> None:
+    """Check a rule file, and prove with Z3 that its constraints can hold together."""
+    import nesy
+
+    report = nesy.check(file)
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        for diagnostic in report.diagnostics:
+            print(diagnostic.render(), end="\n\n", file=sys.stderr)
+        print(report.summary, file=sys.stdout if report.is_ok else sys.stderr)
+    raise typer.Exit(0 if report.is_ok else 1)
+
+
+@app.command()
+def run(
+    file: RuleFile,
+    query: Annotated[str | None, typer.Option(metavar="Q", help="A query instead of the file's own")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the most probable proof of each answer")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a rule file's queries with probabilities."""
+    import nesy
+
+    answer = nesy.load(file).query(query)
+    if as_json:
+        _print_json(answer.to_dict(explain=explain))
+    elif len(answer):
+        print(answer)
+        if explain:
+            for row in answer:
+                print()
+                print(answer.explain(row))
+    else:
+        print("no answers: nothing that matches the query can be derived")
+
+
+@app.command()
+def train(
+    task: TaskFolder,
+    out: Out = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    data: Data = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a task folder into a run folder."""
+    import nesy
+
+    trained = nesy.train(task, out=out, seed=seed, device=device, data=data, resume=resume)
+    _print_json(trained.to_dict()) if as_json else print(trained)
+
+
+@app.command("eval")
+def evaluate(
+    folder: RunFolder,
+    split: Annotated[str, typer.Option(help="train, dev or test")] = "test",
+    device: Device = "auto",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a trained run on a split of its task's data."""
+    import nesy
+
+    metrics = nesy.evaluate(folder, split=split, device=device, data=data)
+    _print_json(metrics.to_dict()) if as_json else print(metrics)
+
+
+@app.command()
+def ask(
+    folder: RunFolder,
+    question: Annotated[str, typer.Argument(metavar="INPUT", help="A sentence, or what the task's encoder reads")],
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Answer one input, with a proof that Z3 has checked."""
+    import nesy
+
+    answer = nesy.Model.from_pretrained(folder, device=device).ask(question)
+    if as_json:
+        _print_json(answer.to_dict(explain=True, certify=True))
+    else:
+        print(answer.explain())
+
+
+@app.command()
+def distill(
+    task: TaskFolder,
+    teacher: Annotated[str, typer.Option(metavar="PATH_OR_ID", help="A transformers classifier: a folder or a hub id")],
+    out: Out = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    data: Data = None,
+    temperature: Annotated[float | None, typer.Option(help="Softens both distributions before they are compared")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a task with a pretrained teacher's answer distribution in the loss."""
+    import nesy
+
+    trained = nesy.distill(task, teacher, out=out, seed=seed, device=device, data=data, temperature=temperature)
+    _print_json(trained.to_dict()) if as_json else print(trained)
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def main() -> None:
+    """The `nesy` command: 0 fine, 1 the program, data or run is wrong, 2 wrong usage."""
+    try:
+        app()
+    except ProgramError as error:
+        num = len(error.diagnostics)
+        print(error, f"\n{num} mistake{'s' if num > 1 else ''}", sep="\n", file=sys.stderr)
+        sys.exit(1)
+    except NesyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

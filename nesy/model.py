@@ -1,0 +1,219 @@
+"""Rules and an encoder, as one torch module: payloads in, a distribution over answers out.
+
+Grounding is symbolic and does not depend on weights, so it is apart from the forward pass: `prepare`
+runs the rules over a batch's possible facts and analyses the graph once; `forward` is tensors only, and
+the same `Batch` serves every epoch.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nesy.answer import Answer
+from nesy.errors import DataError, QueryError
+from nesy.language import parse_query
+from nesy.language.core import Atom, CoreProgram, Query
+from nesy.language.values import key
+from nesy.leaves import LeafPlan, Parameters, parameter_keys
+from nesy.perception import Encoder, Facts, Keys, Payload
+from nesy.program import Program
+from nesy.reasoning import Budget, DerivationGraph, Limits, Reading, exact, ground
+
+_MOST_STRUCTURES = 256  # graphs kept for payloads of a structure that was seen before
+_SMALLEST = 1e-12  # probability below which a log is clamped: float32 noise of a long product
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Payloads whose rules have been run: everything of a forward pass that does not depend on weights.
+
+    With `is_shared`, all payloads have the same possible facts and one graph serves them as a tensor batch;
+    otherwise their graphs lie side by side in one.
+    """
+
+    payloads: tuple[Payload, ...]
+    graph: DerivationGraph
+    reading: Reading
+    plan: LeafPlan
+    requests: Mapping[str, Keys]
+    is_shared: bool
+    answers: tuple[Atom, ...]
+    column: Tensor  # [B, A] where in the reading's output an answer stands; one past its end where it cannot hold
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """The probabilities of the answers of a batch, on the autograd tape.
+
+    Shapes: p [B, A]
+    """
+
+    answers: tuple[Atom, ...]
+    p: Tensor
+    leaf: Tensor
+
+    def index(self, targets: Sequence[str]) -> Tensor:
+        """The columns of answers given as text; -1 for one that no payload of the batch could give.
+
+        Shapes: -> [B]
+        """
+        place = {str(atom): column for column, atom in enumerate(self.answers)}
+        return torch.tensor([place.get(target, -1) for target in targets], device=self.p.device)
+
+    def of(self, targets: Sequence[str] | Tensor) -> Tensor:
+        """The probability of one answer per payload; 0 for an answer that cannot hold.
+
+        Shapes: -> [B]
+        """
+        index = targets if isinstance(targets, Tensor) else self.index(targets)
+        picked = self.p.gather(1, index.clamp(min=0)[:, None]).squeeze(1)
+        return torch.where(index >= 0, picked, torch.zeros_like(picked))
+
+    def nll(self, targets: Sequence[str] | Tensor) -> Tensor:
+        """The mean negative log-likelihood of one answer per payload.
+
+        Shapes: -> []
+        Units: nats.
+        """
+        return -self.of(targets).clamp(min=_SMALLEST).log().mean()
+
+
+class Model(nn.Module):
+    """A program whose neural predicates an encoder gives.
+
+    Raises: QueryError if there is no single query to answer.
+    """
+
+    def __init__(self, program: Program | CoreProgram, encoder: Encoder, query: str | None = None):
+        super().__init__()
+        self.program = program if isinstance(program, Program) else Program(program)
+        self.encoder = encoder
+        self.parameters_of_rules = Parameters(self.core)
+        self.query = self._query(query)
+        self._readings: OrderedDict[object, tuple[DerivationGraph, Reading]] = OrderedDict()
+
+    @property
+    def core(self) -> CoreProgram:
+        """The checked program."""
+        return self.program.core
+
+    def _query(self, text: str | None) -> Query:
+        if text is not None:
+            return parse_query(text, self.core)
+        if len(self.core.queries) != 1:
+            raise QueryError(
+                f"a model answers one query, and the program states {len(self.core.queries)}: "
+                f"name it (in task.toml: `query = \"label(L)\"`)"
+            )
+        return self.core.queries[0]
+
+    def prepare(self, payloads: Sequence[Payload], *, learn: bool = False) -> Batch:
+        """Run the rules over a batch's possible facts; with `learn`, make room for parameters they meet.
+
+        Cost: linear in the facts; once per batch, however many epochs use it.
+
+        Raises: DataError for a payload that the encoder cannot read, LimitError.
+        """
+        if not payloads:
+            raise DataError("a batch needs at least one payload")
+        facts = [self.encoder.facts(payload) for payload in payloads]
+        structures = [_structure(fact) for fact in facts]
+        is_shared = all(structure == structures[0] for structure in structures)
+        if is_shared:
+            graph, reading = self._reading(structures[0], facts[0])
+        else:
+            graph = ground(self.core, facts, queries=(self.query,), limits=Limits())
+            reading = exact(graph, Budget())
+        if learn:
+            self.parameters_of_rules.extend(parameter_keys(graph))
+        plan = LeafPlan.of(graph, self.parameters_of_rules)
+        requests = {
+            name: _tiled(keys, len(payloads)) if is_shared else keys for name, keys in plan.requests.items() if len(keys)
+        }
+        answers, column = _columns(graph, len(payloads), is_shared)
+        return Batch(tuple(payloads), graph, reading, plan, requests, is_shared, answers, column)
+
+    def forward(self, batch: Batch) -> Distribution:
+        """The distribution over the batch's answers, exact, differentiable in encoder and parameters."""
+        leaf = self.leaves(batch)
+        p = batch.reading(leaf).p
+        nowhere = p.new_zeros(*p.shape[:-1], 1)
+        padded = torch.cat([p, nowhere], dim=-1)
+        column = batch.column.to(p.device)
+        picked = padded.gather(1, column) if batch.is_shared else padded[column]
+        return Distribution(batch.answers, picked, leaf)
+
+    def leaves(self, batch: Batch) -> Tensor:
+        """The probability of every leaf of the batch's graph.
+
+        Shapes: [B, L] for a shared graph, [L] for graphs side by side
+        """
+        scores = self.encoder(batch.payloads, batch.requests) if batch.requests else {}
+        shape = (len(batch),) if batch.is_shared else ()
+        like = next(iter(scores.values()), self.parameters_of_rules.logits)
+        for name, keys in batch.plan.requests.items():
+            width = self.core.neural[name].num_scores
+            score = scores[name] if name in scores else like.new_zeros(0, width)
+            scores = {**scores, name: score.reshape(*shape, len(keys), width)}
+        return batch.plan.assemble(self.parameters_of_rules(), scores, shape)
+
+    @torch.no_grad()
+    def ask(self, question: str | Payload) -> Answer:
+        """One explained answer; a question is what the encoder reads (a sentence, a picture's name) or a payload.
+
+        Raises: DataError for a question that the encoder cannot read; InconsistentError.
+        """
+        payload = self.encoder.payload_of(question) if isinstance(question, str) else question
+        batch = self.prepare([payload])
+        leaf = self.leaves(batch).double()
+        return Answer.of(
+            batch.graph,
+            leaf[0] if batch.is_shared else leaf,
+            batch.reading,
+            sighting=lambda name, key: self.encoder.sighting(payload, name, key),
+            payload=payload,
+        )
+
+    def _reading(self, structure: object, facts: Facts) -> tuple[DerivationGraph, Reading]:
+        if structure in self._readings:
+            self._readings.move_to_end(structure)
+            return self._readings[structure]
+        graph = ground(self.core, (facts,), queries=(self.query,), limits=Limits())
+        self._readings[structure] = graph, exact(graph, Budget())
+        if len(self._readings) > _MOST_STRUCTURES:
+            self._readings.popitem(last=False)
+        return self._readings[structure]
+
+
+def _structure(facts: Facts) -> object:
+    """What decides a graph: the possible facts, told apart by type too."""
+    return tuple(
+        (signature, tuple(tuple(key(value) for value in row) for row in rows)) for signature, rows in sorted(facts.items())
+    )
+
+
+def _tiled(keys: Keys, times: int) -> Keys:
+    return Keys(np.repeat(np.arange(times), len(keys)), [*keys.key] * times)
+
+
+def _columns(graph: DerivationGraph, num_payloads: int, is_shared: bool) -> tuple[tuple[Atom, ...], Tensor]:
+    """The answers of a batch, and where each payload's stand in the output of a reading."""
+    atoms: dict[str, Atom] = {}
+    for query in graph.query:
+        atoms.setdefault(str(query.atom), query.atom)
+    place = {text: column for column, text in enumerate(atoms)}
+    column = torch.full((num_payloads, len(atoms)), len(graph.query))
+    for position, query in enumerate(graph.query):
+        rows: Any = slice(None) if is_shared or query.sample < 0 else query.sample
+        column[rows, place[str(query.atom)]] = position
+    return tuple(atoms.values()), column
