@@ -89,10 +89,10 @@ class Answer:
             graph.query, found.p.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True
         ):
             bindings: dict[str, Value] = {}
-            _match(query.query.atom.arguments, [c.value for c in query.atom.arguments if isinstance(c, Constant)], bindings)
-            rows.append(
-                Row(query.atom, p, lower, upper, reading.method, bindings, query.query.negated, query.literal)
+            _match(
+                query.query.atom.arguments, [c.value for c in query.atom.arguments if isinstance(c, Constant)], bindings
             )
+            rows.append(Row(query.atom, p, lower, upper, reading.method, bindings, query.query.negated, query.literal))
         return cls(tuple(rows), graph, leaf, sighting, payload)
 
     def __iter__(self) -> Iterator[Row]:

@@ -213,6 +213,7 @@ def _index_values(choice: Choice, weight: Learnable, key: tuple[Value, ...]) -> 
             case Constant(value):
                 values.append(value)
             case _:
-                raise ValueError(f"`{format_term(term)}`: an index of a learnable probability is a variable or a constant")
+                raise ValueError(
+                    f"`{format_term(term)}`: an index of a learnable probability is a variable or a constant"
+                )
     return tuple(values)
-

@@ -113,7 +113,7 @@ class Model(nn.Module):
         if len(self.core.queries) != 1:
             raise QueryError(
                 f"a model answers one query, and the program states {len(self.core.queries)}: "
-                f"name it (in task.toml: `query = \"label(L)\"`)"
+                f'name it (in task.toml: `query = "label(L)"`)'
             )
         return self.core.queries[0]
 
@@ -138,7 +138,9 @@ class Model(nn.Module):
             self.parameters_of_rules.extend(parameter_keys(graph))
         plan = LeafPlan.of(graph, self.parameters_of_rules)
         requests = {
-            name: _tiled(keys, len(payloads)) if is_shared else keys for name, keys in plan.requests.items() if len(keys)
+            name: _tiled(keys, len(payloads)) if is_shared else keys
+            for name, keys in plan.requests.items()
+            if len(keys)
         }
         answers, column = _columns(graph, len(payloads), is_shared)
         return Batch(tuple(payloads), graph, reading, plan, requests, is_shared, answers, column)
@@ -198,7 +200,8 @@ class Model(nn.Module):
 def _structure(facts: Facts) -> object:
     """What decides a graph: the possible facts, told apart by type too."""
     return tuple(
-        (signature, tuple(tuple(key(value) for value in row) for row in rows)) for signature, rows in sorted(facts.items())
+        (signature, tuple(tuple(key(value) for value in row) for row in rows))
+        for signature, rows in sorted(facts.items())
     )
 
 

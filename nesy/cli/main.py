@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -140,7 +142,9 @@ def distill(
     seed: Seed = 0,
     device: Device = "auto",
     data: Data = None,
-    temperature: Annotated[float | None, typer.Option(help="Softens both distributions before they are compared")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Softens both distributions before they are compared")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a task with a pretrained teacher's answer distribution in the loss."""
@@ -154,12 +158,13 @@ def _print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def main() -> None:
-    """The `nesy` command: 0 fine, 1 the program, data or run is wrong, 2 wrong usage."""
+@contextmanager
+def reporting_errors() -> Iterator[None]:
+    """Turn what a user can cause into one message and exit code 1; anything else is a bug and shows itself."""
     try:
-        app()
+        yield
     except ProgramError as error:
-        num = len(error.diagnostics)
+        num = sum(diagnostic.severity == "error" for diagnostic in error.diagnostics)
         print(error, f"\n{num} mistake{'s' if num > 1 else ''}", sep="\n", file=sys.stderr)
         sys.exit(1)
     except NesyError as error:
@@ -168,6 +173,12 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def main() -> None:
+    """The `nesy` command: 0 fine, 1 the program, data or run is wrong, 2 wrong usage."""
+    with reporting_errors():
+        app()
 
 
 if __name__ == "__main__":
