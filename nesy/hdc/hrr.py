@@ -1,0 +1,121 @@
+"""HRR: real hypervectors, bound by circular convolution."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from nesy.hdc.model import VSA, HypervectorError, Law, cosine, unit
+
+
+@final
+class HRR(VSA):
+    """Holographic Reduced Representations: real vectors of unit length on average, bound by circular convolution.
+
+    The inverse is the involution, right up to noise; with `unitary=True` the random vectors' spectra have modulus
+    one, and then it is exact. A bundle is the sum, scaled to unit length.
+    Source: Plate, "Holographic Reduced Representations", IEEE Transactions on Neural Networks 6(3), 1995.
+
+    >>> vsa = HRR(dim=1024)
+    >>> a, b = vsa.random(2)
+    >>> bool(vsa.similarity(vsa.unbind(vsa.bind(a, b), b), a) > 0.6)
+    True
+    """
+
+    name = "HRR"
+    laws = frozenset(
+        {
+            Law.COMMUTATIVE, Law.ASSOCIATIVE, Law.LEFT_IDENTITY, Law.RIGHT_IDENTITY, Law.DISTRIBUTIVE,
+            Law.PERMUTE_BUNDLE,
+        }
+    )  # fmt: skip
+    default_dtype = torch.float32
+    dtypes = (torch.float32, torch.float64)
+
+    def __init__(self, dim: int, seed: int = 0, dtype: torch.dtype | None = None, unitary: bool = False):
+        super().__init__(dim, seed, dtype)
+        self.unitary = unitary
+        if unitary:
+            self.laws = HRR.laws | {Law.EXACT_UNBIND, Law.SIMILARITY_KEPT}
+
+    def random(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
+        return self.realize(self.latent(*shape)).to(device)
+
+    def identity(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
+        unit = torch.zeros(*shape, self.dim, dtype=self.dtype, device=device)
+        unit[..., 0] = 1
+        return unit
+
+    def bind(self, a: Tensor, b: Tensor) -> Tensor:
+        self.check(a, b)
+        return self.from_spectrum(self.spectrum(a) * self.spectrum(b))
+
+    def unbind(self, product: Tensor, factor: Tensor) -> Tensor:
+        self.check(product, factor)
+        return self.from_spectrum(self.spectrum(product) * self.spectrum(factor).conj())
+
+    def inverse(self, a: Tensor) -> Tensor:
+        """The involution: dimension i goes to -i modulo D."""
+        self.check(a)
+        return torch.roll(a.flip(-1), 1, -1)
+
+    def bind_all(self, vectors: Tensor, dim: int = -2) -> Tensor:
+        self.check(vectors)
+        return self.from_spectrum(self.spectrum(self._along(vectors, dim)).prod(-2))
+
+    def superpose(self, vectors: Tensor, dim: int = -2, weights: Tensor | None = None) -> Tensor:
+        self.check(vectors)
+        vectors = self._along(vectors, dim)
+        if weights is None:
+            return vectors.sum(-2)
+        weights = self._weights(weights, vectors)
+        return (weights.to(vectors.dtype).unsqueeze(-2) @ vectors).squeeze(-2)
+
+    def normalize(self, superposition: Tensor) -> Tensor:
+        """Scaled to unit length; zero stays zero."""
+        self.check(superposition)
+        return unit(superposition)
+
+    def permute(self, a: Tensor, shift: int = 1) -> Tensor:
+        self.check(a)
+        return torch.roll(a, shift, -1)
+
+    def similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        """Cosine."""
+        self.check(a, b)
+        return cosine(a, b)
+
+    def latent(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
+        return self._draw(shape).to(device, self.dtype)
+
+    def realize(self, latent: Tensor) -> Tensor:
+        """Normal numbers scaled by 1/√D, or made unitary."""
+        self.check(latent)
+        return self.make_unitary(latent) if self.unitary else latent / self.dim**0.5
+
+    def make_unitary(self, a: Tensor) -> Tensor:
+        """The same phases with a spectrum of modulus one: binding with it keeps lengths and is undone exactly."""
+        self.check(a)
+        spectrum = self.spectrum(a)
+        return self.from_spectrum(torch.polar(torch.ones_like(spectrum.real), spectrum.angle()))
+
+    def power(self, a: Tensor, exponent: Tensor) -> Tensor:
+        """Bind `a` with itself a real number of times (fractional power; `a` unitary).
+
+        Shapes: a [D], exponent [*B] -> [*B, D]
+        Source: Plate, "Distributed Representations and Nested Compositional Structure", 1994, section 3.6.
+        """
+        self.check(a)
+        if a.ndim != 1:
+            raise HypervectorError(f"power needs one base hypervector, got the shape {list(a.shape)}")
+        phases = exponent.to(self.dtype).unsqueeze(-1) * self.spectrum(a).angle()
+        return self.from_spectrum(torch.polar(torch.ones_like(phases), phases))
+
+    def spectrum(self, a: Tensor) -> Tensor:
+        """The half of the Fourier transform that a real vector has. Shapes: [*B, D] -> [*B, D // 2 + 1]"""
+        return torch.fft.rfft(a)
+
+    def from_spectrum(self, spectrum: Tensor) -> Tensor:
+        return torch.fft.irfft(spectrum, n=self.dim)

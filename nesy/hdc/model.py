@@ -1,0 +1,211 @@
+"""What every model of hypervectors offers: the algebra, over plain tensors.
+
+A hypervector is a tensor whose last axis is the hypervector; every other axis is a batch. The model object
+keeps the dimension, the dtype and the seed, so nothing is guessed from a tensor. All models speak the same
+words; `laws` says which equations hold exactly, and the tests have a counterexample for each of the others.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from nesy.errors import NesyError
+
+
+class HypervectorError(NesyError, ValueError):
+    """Hypervectors that do not fit the model, the codebook or the encoder they are given to."""
+
+
+class Law(Enum):
+    """An equation that a model may promise, exactly or within rounding."""
+
+    COMMUTATIVE = "bind(a, b) = bind(b, a)"
+    ASSOCIATIVE = "bind(a, bind(b, c)) = bind(bind(a, b), c)"
+    LEFT_IDENTITY = "bind(identity, a) = a"
+    RIGHT_IDENTITY = "bind(a, identity) = a"
+    EXACT_UNBIND = "unbind(bind(a, b), b) = a"
+    SELF_INVERSE = "inverse(a) = a"
+    DISTRIBUTIVE = "bind(superpose(a, b), c) = superpose(bind(a, c), bind(b, c))"
+    BUNDLE_DISTRIBUTIVE = "bind(bundle(a, b), c) = bundle(bind(a, c), bind(b, c))"
+    PERMUTE_BIND = "permute(bind(a, b)) = bind(permute(a), permute(b))"
+    PERMUTE_BUNDLE = "permute(bundle(a, b)) = bundle(permute(a), permute(b))"
+    SIMILARITY_KEPT = "similarity(bind(a, c), bind(b, c)) = similarity(a, b)"
+
+
+class VSA(ABC):
+    """A vector-symbolic architecture: how hypervectors are drawn, bound, bundled, permuted and compared.
+
+    `random` draws from the model's own generator, always on the CPU and then moved, so that a seed gives the same
+    hypervectors on every device. Everything else keeps no state.
+    """
+
+    name: str
+    laws: frozenset[Law]
+    default_dtype: torch.dtype
+    dtypes: tuple[torch.dtype, ...]
+
+    def __init__(self, dim: int, seed: int = 0, dtype: torch.dtype | None = None):
+        if dim < 1:
+            raise HypervectorError(f"{type(self).__name__} needs a dimension of at least 1, not {dim}")
+        self.dim = dim
+        self.seed = seed
+        self.dtype = self.default_dtype if dtype is None else dtype
+        if self.dtype not in self.dtypes:
+            offered = ", ".join(str(d).removeprefix("torch.") for d in self.dtypes)
+            asked = str(dtype).removeprefix("torch.")
+            raise HypervectorError(f"{type(self).__name__} has no dtype {asked}; it offers {offered}")
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(dim={self.dim}, seed={self.seed}, dtype={self.dtype})"
+
+    @property
+    def width(self) -> int:
+        """Length of a hypervector tensor's last axis: D, or the number of words where bits are packed."""
+        return self.dim
+
+    # --- what each model says for itself
+
+    @abstractmethod
+    def random(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
+        """Draw independent hypervectors. Shapes: -> [*shape, D]"""
+
+    @abstractmethod
+    def identity(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
+        """The hypervector that binding leaves unchanged. Shapes: -> [*shape, D]"""
+
+    @abstractmethod
+    def bind(self, a: Tensor, b: Tensor) -> Tensor:
+        """A hypervector for the pair, unlike both. Shapes: [*B, D], [*B, D] (broadcast) -> [*B, D]"""
+
+    @abstractmethod
+    def inverse(self, a: Tensor) -> Tensor:
+        """What to bind with to undo binding with `a`. Shapes: [*B, D] -> [*B, D]"""
+
+    @abstractmethod
+    def superpose(self, vectors: Tensor, dim: int = -2, weights: Tensor | None = None) -> Tensor:
+        """The plain sum over one batch axis, before it is made a hypervector again.
+
+        Shapes: vectors [*B, L, D], weights [L] or [*B, L] -> [*B, D] (`dim` says which axis is L)
+        """
+
+    @abstractmethod
+    def normalize(self, superposition: Tensor) -> Tensor:
+        """The hypervector nearest to a superposition."""
+
+    @abstractmethod
+    def permute(self, a: Tensor, shift: int = 1) -> Tensor:
+        """Rotate the dimensions by `shift`: a hypervector unlike `a`, undone by `-shift`. Shapes: [*B, D] -> [*B, D]"""
+
+    @abstractmethod
+    def similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        """All pairs: 1 for the same hypervector, about 0 for unrelated ones.
+
+        Shapes: [*A, D], [*B, D] -> [*A, *B], float
+        """
+
+    def select(self, mask: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        """Each dimension from `a` where the mask is true, else from `b`. Shapes: mask bool [*B, D] -> [*B, D]"""
+        self.check(a, b)
+        return torch.where(mask, a, b)
+
+    # --- what follows from it
+
+    def unbind(self, product: Tensor, factor: Tensor) -> Tensor:
+        """The other factor of a product (with noise, where the model's inverse is approximate)."""
+        return self.bind(product, self.inverse(factor))
+
+    def bundle(self, vectors: Tensor, dim: int = -2, weights: Tensor | None = None) -> Tensor:
+        """One hypervector that is like each of those given: a set. Shapes: as `superpose`"""
+        return self.normalize(self.superpose(vectors, dim, weights))
+
+    def bind_all(self, vectors: Tensor, dim: int = -2) -> Tensor:
+        """Bind along one batch axis, from the first to the last. Shapes: [*B, L, D] -> [*B, D]"""
+        vectors = self._along(vectors, dim)
+        product = vectors[..., 0, :]
+        for i in range(1, vectors.shape[-2]):
+            product = self.bind(product, vectors[..., i, :])
+        return product
+
+    def cleanup(self, noisy: Tensor, items: Tensor) -> Tensor:
+        """The most similar of the items. Shapes: noisy [*B, D], items [V, D] -> [*B, D]"""
+        return items[self.similarity(noisy, items).argmax(-1)]
+
+    def latent(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
+        """Real numbers that `realize` turns into random hypervectors: start values for a learned codebook."""
+        raise HypervectorError(self._not_learned())
+
+    def realize(self, latent: Tensor) -> Tensor:
+        """Hypervectors from real numbers, differentiably.
+
+        Shapes: [*B, D] -> [*B, D]
+        Gradient: flows to every latent number; through a sign it is straight-through.
+        """
+        raise HypervectorError(self._not_learned())
+
+    # --- checks shared by all
+
+    def check(self, *tensors: Tensor) -> None:
+        """Refuse tensors of another width, dtype or device. Raises: HypervectorError"""
+        for t in tensors:
+            if t.dtype is not self.dtype:
+                raise HypervectorError(
+                    f"{self!r} got a tensor of {str(t.dtype).removeprefix('torch.')}: "
+                    "hypervectors of another model or dtype do not mix"
+                )
+            self._check_width(t)
+        if len({t.device for t in tensors}) > 1:
+            raise HypervectorError(f"hypervectors on different devices: {', '.join(str(t.device) for t in tensors)}")
+
+    def _check_width(self, t: Tensor) -> None:
+        if t.ndim == 0 or t.shape[-1] != self.width:
+            raise HypervectorError(f"{self!r} needs a last axis of {self.width}, got the shape {list(t.shape)}")
+
+    def _along(self, vectors: Tensor, dim: int) -> Tensor:
+        """The vectors with the axis to be reduced moved to -2, checked to be a batch axis and not empty."""
+        self._check_width(vectors)
+        if vectors.ndim < 2 or dim % vectors.ndim == vectors.ndim - 1:
+            raise HypervectorError(f"axis {dim} of the shape {list(vectors.shape)} is not a batch axis")
+        if vectors.shape[dim] == 0:
+            raise HypervectorError("an empty bundle has no hypervector: give at least one")
+        return vectors.movedim(dim, -2)
+
+    def _weights(self, weights: Tensor, vectors: Tensor) -> Tensor:
+        """Weights broadcast to [*B, L] of vectors [*B, L, D]."""
+        expected = vectors.shape[:-1]
+        if weights.shape != expected and weights.shape != expected[-1:]:
+            raise HypervectorError(
+                f"weights of shape {list(weights.shape)} do not fit vectors of shape {list(vectors.shape)}"
+            )
+        return weights.expand(expected)
+
+    def _draw(self, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal numbers from the model's generator, on the CPU."""
+        return torch.randn(*shape, self.dim, generator=self.generator)
+
+    def _not_learned(self) -> str:
+        return f"{type(self).__name__} has no real numbers behind its hypervectors to learn"
+
+
+def all_pairs(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, torch.Size]:
+    """Both sides as matrices, and the shape of the all-pairs result."""
+    return a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1]), a.shape[:-1] + b.shape[:-1]
+
+
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Cosine of all pairs of real vectors; a zero vector is like nothing (0), with a zero gradient.
+
+    Shapes: [*A, D], [*B, D] -> [*A, *B]
+    """
+    x, y, shape = all_pairs(a, b)
+    return (unit(x) @ unit(y).T).reshape(shape)
+
+
+def unit(a: Tensor) -> Tensor:
+    """Each vector scaled to length one; a zero vector stays zero, with a zero gradient. Shapes: [*B, D] -> [*B, D]"""
+    length = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
+    return a / torch.where(length > 0, length, torch.inf)
