@@ -1,0 +1,194 @@
+"""Texts: words for the rules, and a hypervector of each word for the neural predicates.
+
+The rules see words, `token(Index, Word)`. The encoder sees the byte pieces that a word is made of: each
+piece has a learned hypervector, bound with its place in the word; their bundle is the word. With `context`
+above 0, the words around are bound with their distance and join the bundle. A readout per neural predicate
+gives the scores.
+
+What a key of a neural predicate means: `p(T)` with a number is word T of the text; `p(W)` with a text is the
+word W wherever it stands, without context; `p` without a key is the whole text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+
+from nesy.errors import DataError, RunError, TaskError
+from nesy.hdc import MAP
+from nesy.language.core import Signature
+from nesy.language.values import Value
+from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting
+from nesy.perception.options import read_options, within
+from nesy.perception.payloads import field_of, rows_of
+from nesy.perception.readout import ReadoutName, make_readouts
+from nesy.perception.text.layout import MOST_PIECES, Layout, Reading, not_in_text
+from nesy.perception.text.tokenizer import Pieces
+from nesy.perception.text.words import split_words
+
+_TOKEN: Final = Signature("token", 2)
+_MOST_CACHED: Final = 100_000  # texts
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """The `[encoder]` table of kind `text`."""
+
+    field: str = "text"
+    lowercase: bool = True
+    vocabulary: int = dataclasses.field(default=4000, metadata=within(256, 1_000_000))
+    dim: int = dataclasses.field(default=64, metadata=within(1, 65_536))
+    context: int = dataclasses.field(default=0, metadata=within(0, 16))
+    readout: ReadoutName = "linear"
+    hidden: int = dataclasses.field(default=64, metadata=within(1, 65_536))
+    dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.95))
+    word_dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.95))
+    longest: int = dataclasses.field(default=512, metadata=within(1, 100_000))
+
+
+@final
+class TextEncoder(Encoder):
+    """See the module's text."""
+
+    places: Tensor  # [MOST_PIECES, D]
+    distances: Tensor  # [2 * context + 1, D]
+
+    def __init__(
+        self,
+        options: TextOptions,
+        pieces: Pieces,
+        num_scores: Mapping[str, int],
+        inputs: Sequence[Signature],
+        seed: int,
+    ):
+        super().__init__()
+        self.options, self.pieces, self.seed = options, pieces, seed
+        self.num_scores = dict(num_scores)
+        self.inputs = tuple(inputs)
+        self.model = MAP(options.dim, seed=seed, dtype=torch.float32)
+        width = 2 * options.context + 1
+        self.piece_vectors = nn.Parameter(0.3 * self.model.latent(len(pieces)))  # small: where tanh still learns
+        self.register_buffer("places", self.model.random(MOST_PIECES))
+        self.register_buffer("distances", self.model.random(width))
+        self.distances[options.context] = self.model.identity()  # the word itself
+        gain = torch.full((width,), 0.3)  # neighbours start as a hint beside the word itself
+        gain[options.context] = 1.0
+        self.gain = nn.Parameter(gain)
+        self.readouts = make_readouts(options.readout, options.dim, self.num_scores, options.hidden, seed)
+        self._readings: OrderedDict[str, Reading] = OrderedDict()
+
+    @classmethod
+    def build(
+        cls, options: Mapping[str, Any], interface: Interface, payloads: Sequence[Payload], seed: int
+    ) -> TextEncoder:
+        chosen = read_options(TextOptions, options, "text")
+        if _TOKEN not in interface.inputs:
+            known = ", ".join(map(str, interface.inputs)) or "none"
+            raise TaskError(
+                f"the text encoder supplies {_TOKEN}, which the program does not declare (its inputs: {known}): "
+                "add `#input token(index, word).`"
+            )
+        texts = (_text_of(payload, chosen.field) for payload in payloads)
+        words = (word for text in texts for word in split_words(text, chosen.lowercase).words)
+        return cls(chosen, Pieces.train(words, chosen.vocabulary), interface.num_scores, interface.inputs, seed)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> TextEncoder:
+        try:
+            options = read_options(TextOptions, config["options"], "text")
+            inputs = [Signature(str(name), int(arity)) for name, arity in config["inputs"]]
+            num_scores = {str(name): int(width) for name, width in config["num_scores"].items()}
+            return cls(options, Pieces.from_json(config["pieces"]), num_scores, inputs, int(config["seed"]))
+        except (KeyError, TypeError, ValueError, AttributeError, TaskError) as error:
+            raise RunError(f"the configuration of the text encoder is damaged: {error}") from None
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "kind": "text",
+            "options": asdict(self.options),
+            "inputs": [list(signature) for signature in self.inputs],
+            "num_scores": self.num_scores,
+            "seed": self.seed,
+            "pieces": self.pieces.to_json(),
+        }
+
+    def facts(self, payload: Payload) -> Facts:
+        words = self._read(payload).words.words
+        own = rows_of(payload, (signature for signature in self.inputs if signature != _TOKEN))
+        return {**own, _TOKEN: list(enumerate(words))}
+
+    def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
+        layout = Layout.of([self._read(payload) for payload in payloads], requests, self.pieces)
+        vectors = self._hypervectors(layout)
+        scores = {}
+        for name, rows in layout.rows.items():
+            scores[name] = self.readouts[name](vectors[torch.from_numpy(rows).to(vectors.device)])
+        return scores
+
+    def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
+        text = _text_of(payload, self.options.field)
+        words = self._read(payload).words
+        match key:
+            case ():
+                return Sighting(text, 0, len(text))
+            case (int(index),) if 0 <= index < len(words):
+                start, end = words.spans[index]
+            case (str(word),) if word in words.words:
+                start, end = words.spans[words.words.index(word)]
+            case _:
+                raise DataError(not_in_text(predicate, key))
+        return Sighting(text[start:end], start, end)
+
+    def payload_of(self, typed: str) -> Payload:
+        return {self.options.field: typed}
+
+    def _hypervectors(self, layout: Layout) -> Tensor:
+        """One hypervector for each row of the layout. Shapes: -> [rows, D]"""
+        device = self.device
+        piece, word, place = (torch.from_numpy(a).to(device) for a in (layout.piece, layout.word, layout.place))
+        bound = self.model.bind(self.piece_vectors[piece], self.places[place])
+        words = bound.new_zeros(layout.num_words + 1, self.options.dim).index_add(0, word, bound)
+        if self.training and self.options.word_dropout:
+            words = words * (torch.rand(len(words), 1, device=device) >= self.options.word_dropout)
+        words = nn.functional.dropout(words, self.options.dropout, self.training)
+        if self.options.context:
+            around = torch.from_numpy(layout.around(self.options.context)).to(device)
+            words = self.model.superpose(self.model.bind(words[around], self.distances), weights=self.gain)
+        if layout.has_text_rows:
+            text = torch.from_numpy(layout.text).to(device)
+            sums = words.new_zeros(layout.num_texts, self.options.dim).index_add(0, text, words[:-1])
+            sizes = torch.bincount(text, minlength=layout.num_texts).clamp(min=1).to(sums.dtype)
+            words = torch.cat([words, sums / sizes.sqrt()[:, None]])
+        return torch.tanh(words)  # the soft sign of each bundle
+
+    def _read(self, payload: Payload) -> Reading:
+        text = _text_of(payload, self.options.field)
+        found = self._readings.get(text)
+        if found is not None:
+            self._readings.move_to_end(text)
+            return found
+        words = split_words(text, self.options.lowercase)
+        if len(words) > self.options.longest:
+            raise DataError(
+                f"a text has {len(words):,} words, more than the {self.options.longest:,} that the option `longest` "
+                f"of [encoder] allows: {text[:40]!r}..."
+            )
+        if not len(words):
+            raise DataError("the text has no words")
+        reading = self._readings[text] = Reading.of(words, self.pieces)
+        if len(self._readings) > _MOST_CACHED:
+            self._readings.popitem(last=False)
+        return reading
+
+
+def _text_of(payload: Payload, name: str) -> str:
+    text = field_of(payload, name)
+    if not isinstance(text, str):
+        raise DataError(f"field `{name}`: expected a text, found {text!r:.60}")
+    return text

@@ -1,0 +1,129 @@
+"""How the words of a batch of texts lie in one tensor, and which row a key of a neural predicate means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nesy.errors import DataError
+from nesy.language.values import Value, format_value
+from nesy.perception.encoder import Keys
+from nesy.perception.text.tokenizer import Pieces
+from nesy.perception.text.words import Words
+
+Index = NDArray[np.int64]
+MOST_PIECES = 16  # of one word; what is longer is cut: a web address, not a word
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A text as it is fed to the encoder: its words, and the pieces they are made of."""
+
+    words: Words
+    piece: Index  # [P]
+    word: Index  # [P] the word each piece belongs to
+    place: Index  # [P] its place in the word
+
+    @classmethod
+    def of(cls, words: Words, pieces: Pieces) -> Self:
+        """The pieces of each word."""
+        made = [pieces.encode(word)[:MOST_PIECES] for word in words.words]
+        sizes = np.array([len(ids) for ids in made], dtype=np.int64)
+        piece = np.array([id for ids in made for id in ids], dtype=np.int64)
+        word = np.repeat(np.arange(len(made)), sizes)
+        place = np.arange(len(piece)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return cls(words, piece, word, place)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Rows 0 .. W-1 are the words of all texts, row W is empty, and rows W+1 .. W+T stand for whole texts.
+
+    A word that is itself a key (`polarity(Word)`) is a text of one word behind the batch's own texts.
+    """
+
+    starts: Index  # [T + 1] the first row of each text
+    piece: Index  # [P]
+    word: Index  # [P] a row
+    place: Index  # [P]
+    rows: Mapping[str, Index]  # predicate -> [K] the row of each key
+
+    @classmethod
+    def of(cls, readings: Sequence[Reading], requests: Mapping[str, Keys], pieces: Pieces) -> Self:
+        """Lay out a batch. Raises: DataError for a key that is not in its text"""
+        firsts = (key[0] for keys in requests.values() for key in keys.key if len(key) == 1)
+        named = list(dict.fromkeys(first for first in firsts if isinstance(first, str)))
+        loose = [Reading.of(Words((word,), ((0, len(word)),)), pieces) for word in named]
+        texts = [*readings, *loose]
+        starts = np.cumsum([0, *(len(text) for text in texts)], dtype=np.int64)
+        row_of_word: dict[str, int] = dict(zip(named, starts[len(readings) :].tolist(), strict=False))
+        return cls(
+            starts,
+            np.concatenate([text.piece for text in texts]),
+            np.concatenate([text.word + start for text, start in zip(texts, starts.tolist(), strict=False)]),
+            np.concatenate([text.place for text in texts]),
+            {name: _rows(name, keys, starts, row_of_word, len(readings)) for name, keys in requests.items()},
+        )
+
+    @property
+    def num_words(self) -> int:
+        return int(self.starts[-1])
+
+    @property
+    def num_texts(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def text(self) -> Index:
+        """The text each word belongs to. Shapes: -> [W]"""
+        return np.repeat(np.arange(self.num_texts), np.diff(self.starts))
+
+    @property
+    def has_text_rows(self) -> bool:
+        """Whether some key means a whole text."""
+        return any(len(rows) and int(rows.max()) > self.num_words for rows in self.rows.values())
+
+    def around(self, context: int) -> Index:
+        """The words up to `context` places before and behind each word; the empty row beyond its text's ends.
+
+        Shapes: -> [W + 1, 2 * context + 1]
+        """
+        text = np.append(self.text, -1)
+        near = np.arange(self.num_words + 1)[:, None] + np.arange(-context, context + 1)
+        inside = (near >= 0) & (near < self.num_words)
+        near = np.where(inside, near, self.num_words)
+        return np.where(text[near] == text[:, None], near, self.num_words)
+
+
+def _rows(name: str, keys: Keys, starts: Index, row_of_word: Mapping[str, int], num_payloads: int) -> Index:
+    """The row of each key."""
+    num_words = int(starts[-1])
+    found = np.empty(len(keys), dtype=np.int64)
+    sizes = np.diff(starts)[:num_payloads]
+    for i, (key, sample) in enumerate(zip(keys.key, keys.sample.tolist(), strict=True)):
+        match key:
+            case (int(token),) if 0 <= token < sizes[sample]:
+                found[i] = starts[sample] + token
+            case (str(word),):
+                found[i] = row_of_word[word]
+            case ():
+                found[i] = num_words + 1 + sample
+            case _:
+                raise DataError(not_in_text(name, key))
+    return found
+
+
+def not_in_text(predicate: str, key: tuple[Value, ...]) -> str:
+    """The message about a key that the text encoder cannot place."""
+    inside = ",".join(map(format_value, key))
+    return (
+        f"`{predicate}({inside})` asks the text encoder about something that is not in the text: "
+        "a key is the number of a word, a word, or nothing (the whole text)"
+    )
