@@ -1,0 +1,254 @@
+"""The syntax tree: what was written, with spans; nothing is checked.
+
+Tools (the formatter, the language server) and `lower` read it. Every node knows its span; two nodes
+are equal if they say the same, wherever they stand. It stays public, for programs that write rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from nesy.source import Span
+
+
+def _span() -> Span:
+    return field(compare=False, repr=False)
+
+
+# -- terms ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable; `_` is one too, each occurrence a different one."""
+
+    name: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    value: int | float
+    span: Span = _span()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Number) and type(self.value) is type(other.value) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class String:
+    value: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A name, maybe applied to terms: a symbol, a compound term, a function call or an atom, by its place."""
+
+    name: str
+    arguments: tuple[Term, ...]
+    span: Span = _span()
+    name_span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ListTerm:
+    items: tuple[Term, ...]
+    tail: Term | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An arithmetic operator between two terms, or before one. `-p(X)` as an atom is strong negation."""
+
+    operator: str
+    arguments: tuple[Term, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """`terms : conditions` inside an aggregate."""
+
+    terms: tuple[Term, ...]
+    conditions: tuple[Body, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """`#sum{ ... }`, standing on a side of a comparison."""
+
+    function: str
+    elements: tuple[Element, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Parentheses around something that is not a plain term."""
+
+    body: Body
+    span: Span = _span()
+
+
+Term: TypeAlias = Variable | Number | String | Call | ListTerm | Operation | Aggregate | Group
+
+
+# -- bodies --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    body: Body
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`terms[0] operators[0] terms[1] operators[1] terms[2] ...`, as written."""
+
+    terms: tuple[Term, ...]
+    operators: tuple[str, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Conjunction:
+    parts: tuple[Body, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Disjunction:
+    parts: tuple[Body, ...]
+    span: Span = _span()
+
+
+Body: TypeAlias = Term | Negation | Comparison | Conjunction | Disjunction
+
+
+# -- statements ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    probability: Term | None
+    atom: Term
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`heads :- body.`; a fact where `body` is None."""
+
+    heads: tuple[Head, ...]
+    body: Body | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    body: Body
+    weight: Term | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    name: str
+    alias: str | None
+    span: Span = _span()
+    name_span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSet:
+    """`{a, b, c}`"""
+
+    values: tuple[Term, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`low..high`, both ends included."""
+
+    low: Term
+    high: Term
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class TypeName:
+    name: str
+    span: Span = _span()
+
+
+Domain: TypeAlias = ValueSet | Range | TypeName
+
+
+@dataclass(frozen=True, slots=True)
+class TypeDeclaration:
+    name: str
+    domain: Domain
+    span: Span = _span()
+    name_span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """`#pred p(person).` or `#input token(index, word).`"""
+
+    keyword: str
+    atoms: tuple[Term, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class NeuralDeclaration:
+    atom: Term
+    domain: Domain | None
+    body: Body | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class FactsFile:
+    predicate: Term
+    path: str
+    span: Span = _span()
+    path_span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """`#query` or `#evidence`."""
+
+    keyword: str
+    condition: Body
+    span: Span = _span()
+
+
+Statement: TypeAlias = Rule | Constraint | Include | TypeDeclaration | Declaration | NeuralDeclaration | FactsFile | Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment with its marks, for the formatter and for doc texts."""
+
+    text: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True)
+class File:
+    """The statements and comments of one source, in order."""
+
+    statements: tuple[Statement, ...]
+    comments: tuple[Comment, ...] = field(default=(), compare=False)

@@ -1,0 +1,297 @@
+"""Bodies: syntax tree to core literals.
+
+Core bodies are flat. Alternatives (`;`) become several bodies; what core has no shape for (a negated
+conjunction, a negated atom with `_`) becomes an auxiliary predicate whose name is the text it stands for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TypeAlias
+
+from nesy.language import ast, core
+from nesy.language.catalogue import report
+from nesy.language.functions import FUNCTIONS
+from nesy.language.prolog import refuse_builtin
+from nesy.language.scan import Dialect
+from nesy.language.scope import Refused, Scope, variables
+from nesy.language.terms import lower_atom, lower_expression, lower_term
+from nesy.source import Span
+
+# Bodies that one body with `;` may stand for.
+MAX_ALTERNATIVES = 256
+
+_SAME = {"=": "=", "==": "=", "is": "=", "!=": "!=", "<>": "!=", "\\=": "!=", "\\==": "!=", "=<": "<="}
+_NOT = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+_NOT_NUMERIC = {"=:=": "=\\=", "=\\=": "=:="}
+_STRUCTURAL = frozenset(("=", "==", "\\=", "\\==", "!="))
+_AGGREGATES = frozenset(("count", "sum", "min", "max", "avg"))
+_FALSE = core.Comparison("=", core.Constant(0), core.Constant(1))
+
+# Asked to define an auxiliary predicate by bodies over the arguments; gives the atom to use.
+Define: TypeAlias = Callable[[str, tuple[core.Variable, ...], Sequence[tuple[ast.Body, ...]], Span], core.Atom]
+
+
+@dataclass
+class BodyLowering:
+    """What lowering the body of one rule needs. `define` makes auxiliary predicates."""
+
+    scope: Scope
+    dialect: Dialect
+    define: Define
+    defined: Set[tuple[str, int]]  # predicates with a rule or fact
+    outside: Counter[str]  # how often each variable occurs in the whole statement
+
+    def literals(self, conditions: Sequence[ast.Body]) -> list[core.BodyLiteral]:
+        """The core literals of a conjunction."""
+        result: list[core.BodyLiteral] = []
+        for condition in conditions:
+            literals = list(self._condition(condition))
+            result += self.scope.take_moved()
+            result += literals
+        return result
+
+    def _condition(self, condition: ast.Body) -> Iterator[core.BodyLiteral]:
+        match condition:
+            case ast.Negation(inner, span):
+                yield from self._negation(inner, span)
+            case ast.Comparison():
+                yield from self._comparison(condition)
+            case ast.Call("true", ()):
+                pass
+            case ast.Call("fail" | "false", ()):
+                yield _FALSE
+            case ast.Call(name, arguments, span) if self._is_test(name, len(arguments)):
+                yield core.Comparison(
+                    "=", lower_expression(condition, self.scope, self.dialect), core.Constant(1), span
+                )
+            case ast.Call("length", (items, length), span) if (
+                self.dialect == "problog" and ("length", 2) not in self.defined
+            ):
+                value = core.Expression("length", (lower_term(items, self.scope, self.dialect),), span)
+                yield core.Comparison("=", lower_term(length, self.scope, self.dialect), value, span)
+            case ast.Aggregate(function, _, span):
+                instead = f"compare it: `X = #{function}{{...}}` or `#{function}{{...}} > 2`"
+                raise Refused(report("N110", span, "", what="an aggregate alone", instead=instead))
+            case _:
+                if self.dialect == "problog":
+                    refuse_builtin(condition, self.defined)
+                yield core.Literal(lower_atom(condition, self.scope, self.dialect))
+
+    def _is_builtin_length(self) -> bool:
+        return self.dialect == "problog" and ("length", 2) not in self.defined
+
+    def _is_test(self, name: str, arity: int) -> bool:
+        function = FUNCTIONS.get((name, arity))
+        return self.dialect == "nesy" and function is not None and function.is_test
+
+    # -- comparisons -------------------------------------------------------------------------
+
+    def _comparison(self, comparison: ast.Comparison) -> Iterator[core.BodyLiteral]:
+        sides = comparison.terms
+        for index, operator in enumerate(comparison.operators):
+            left, right = sides[index], sides[index + 1]
+            if isinstance(left, ast.Aggregate) or isinstance(right, ast.Aggregate):
+                yield from self._guard(left, operator, right, comparison.span)
+                continue
+            yield from self._compare(operator, left, right, comparison.span)
+
+    def _compare(self, operator: str, left: ast.Term, right: ast.Term, span: Span) -> Iterator[core.BodyLiteral]:
+        if self.dialect == "problog" and operator in _STRUCTURAL:
+            lower = lower_term
+        else:
+            lower = lower_expression
+        first = (lower_term if operator == "is" else lower)(left, self.scope, self.dialect)
+        second = lower(right, self.scope, self.dialect)
+        yield from self.scope.take_moved()
+        match operator:
+            case "=:=":  # equal as numbers: 1 =:= 1.0 holds, 1 = 1.0 does not
+                yield core.Comparison("<=", first, second, span)
+                yield core.Comparison(">=", first, second, span)
+            case "=\\=":
+                distance = core.Expression("abs", (core.Expression("-", (first, second), span),), span)
+                yield core.Comparison(">", distance, core.Constant(0), span)
+            case _:
+                yield core.Comparison(_SAME.get(operator, operator), first, second, span)  # type: ignore[arg-type]
+
+    def _guard(self, left: ast.Term, operator: str, right: ast.Term, span: Span) -> Iterator[core.BodyLiteral]:
+        operator = _SAME.get(operator, operator)
+        if operator not in _NOT:
+            raise Refused(report("N110", span, what=f"`{operator}` beside an aggregate", instead="use = != < <= > >="))
+        results: list[core.Expr] = []
+        for side, other in ((left, right), (right, left)):
+            if isinstance(side, ast.Aggregate):
+                result = self._result(other, operator)
+                yield self._aggregate(side, result)
+                results.append(result)
+            else:
+                results.append(lower_expression(side, self.scope, self.dialect))
+                yield from self.scope.take_moved()
+        if results[0] != results[1]:
+            yield core.Comparison(operator, results[0], results[1], span)  # type: ignore[arg-type]
+
+    def _result(self, other: ast.Term, operator: str) -> core.Variable:
+        """The variable itself in `X = #sum{...}` if nothing else can bind it, else a new one."""
+        self.scope.counts_for_choice = False
+        try:
+            if isinstance(other, ast.Variable) and operator == "=" and other.name != "_":
+                if other.name not in self.scope.bound_by_body:
+                    self.scope.bound_by_body.add(other.name)
+                    return self.scope.variable(other.name)
+            return self.scope.fresh()
+        finally:
+            self.scope.counts_for_choice = True
+
+    def _aggregate(self, aggregate: ast.Aggregate, result: core.Variable) -> core.Aggregate:
+        scope = self.scope
+        if aggregate.function not in _AGGREGATES:
+            raise Refused(report("N110", aggregate.span, what=f"`#{aggregate.function}`", instead=""))
+        inside = Counter(variable.name for variable in variables(aggregate))
+        shared = [name for name in inside if name != "_" and name in scope.shared]
+        group = tuple(core.Variable(name) for name in shared)
+        elements: list[core.Element] = []
+        kept, scope.moved = scope.moved, []
+        scope.counts_for_choice = False
+        for element in aggregate.elements:
+            outer = dict(scope.renamed)
+            for variable in variables(element):
+                name = variable.name
+                if name != "_" and name not in scope.shared and name not in scope.renamed:
+                    scope.renamed[name] = name if name not in scope.locals else scope.fresh().name
+                    scope.locals.add(name)
+            for conditions in alternatives(list(element.conditions), Counter()):
+                terms = tuple(lower_term(term, scope, self.dialect) for term in element.terms)
+                moved = scope.take_moved()
+                literals = [*moved, *self.literals(conditions)]
+                for literal in literals:
+                    if isinstance(literal, core.Aggregate):
+                        instead = "define the inner one by a rule of its own"
+                        raise Refused(
+                            report("N110", aggregate.span, what="an aggregate inside an aggregate", instead=instead)
+                        )
+                elements.append(core.Element(terms, tuple(literals)))  # type: ignore[arg-type]
+            scope.renamed = outer
+        scope.counts_for_choice = True
+        scope.moved = kept
+        return core.Aggregate(aggregate.function, result, group, tuple(elements), aggregate.span)  # type: ignore[arg-type]
+
+    # -- negation ----------------------------------------------------------------------------
+
+    def _negation(self, inner: ast.Body, span: Span) -> Iterator[core.BodyLiteral]:
+        match inner:
+            case ast.Group(body):
+                shared = {name for name, count in self.outside.items() if count > _count(body)[name]}
+                names = [name for name in _count(body) if name in shared and name != "_"]
+                text = " ".join(inner.span.text.split())
+                arguments = tuple(core.Variable(self.scope.renamed.get(name, name)) for name in names)
+                formal = tuple(core.Variable(name) for name in names)
+                atom = self.define(text, formal, alternatives([body], Counter()), span)
+                yield core.Literal(replace(atom, arguments=arguments), negated=True)
+            case ast.Negation(body):
+                yield from self._condition(body)
+            case ast.Comparison(terms, (operator,), inner_span) if operator in _NOT_NUMERIC:
+                yield from self._condition(ast.Comparison(terms, (_NOT_NUMERIC[operator],), inner_span))
+            case ast.Comparison(terms, (operator,), inner_span):
+                opposite = _NOT[_SAME.get(operator, operator)]
+                yield from self._condition(ast.Comparison(terms, (opposite,), inner_span))
+            case ast.Comparison():
+                raise Refused(
+                    report(
+                        "N110", span, what="`not` before a chain of comparisons", instead="compare two sides at a time"
+                    )
+                )
+            case ast.Call("true", ()):
+                yield _FALSE
+            case ast.Call("fail" | "false", ()):
+                pass
+            case ast.Call(name, arguments, inner_span) if self._is_test(name, len(arguments)):
+                yield core.Comparison(
+                    "=", lower_expression(inner, self.scope, self.dialect), core.Constant(0), inner_span
+                )
+            case _:
+                if self.dialect == "problog":
+                    refuse_builtin(inner, self.defined)
+                yield self._negated_atom(inner)
+
+    def _negated_atom(self, inner: ast.Body) -> core.Literal:
+        if not any(variable.name == "_" for variable in variables(inner)):
+            return core.Literal(lower_atom(inner, self.scope, self.dialect), negated=True)
+        # `not p(X, _)` says that no second argument makes p hold: a predicate without that column.
+        arguments = inner.arguments[0].arguments if isinstance(inner, ast.Operation) else inner.arguments  # type: ignore[union-attr]
+        named: list[core.Term] = []
+        mask = ""
+        inner_arguments: list[ast.Term] = []
+        for argument in arguments:
+            if isinstance(argument, ast.Variable) and argument.name == "_":
+                mask += "_"
+                inner_arguments.append(argument)
+            elif any(variable.name == "_" for variable in variables(argument)):
+                instead = "give it a name of its own by a rule with this atom as its body"
+                raise Refused(report("N110", argument.span, what="`_` inside a term under `not`", instead=instead))
+            else:
+                mask += "+"
+                named.append(lower_term(argument, self.scope, self.dialect))
+                inner_arguments.append(ast.Variable(f"X{len(named)}", argument.span))
+        call = inner.arguments[0] if isinstance(inner, ast.Operation) else inner
+        assert isinstance(call, ast.Call)
+        pattern = replace(call, arguments=tuple(inner_arguments))
+        body = replace(inner, arguments=(pattern,)) if isinstance(inner, ast.Operation) else pattern
+        sign = "-" if isinstance(inner, ast.Operation) else ""
+        formal = tuple(core.Variable(f"X{index + 1}") for index in range(len(named)))
+        atom = self.define(f"some {sign}{call.name}({','.join(mask)})", formal, [(body,)], inner.span)
+        return core.Literal(replace(atom, arguments=tuple(named), span=inner.span), negated=True)
+
+
+def _count(body: ast.Body) -> Counter[str]:
+    return Counter(variable.name for variable in variables(body))
+
+
+def alternatives(conditions: Sequence[ast.Body], outside: Counter[str]) -> list[tuple[ast.Body, ...]]:
+    """The conjunctions that a body with `;` stands for (disjunctive normal form).
+
+    `outside` counts the variables of the whole statement: a negated group whose variables all occur
+    outside of it is turned inside out, `not (a, b)` into `not a ; not b`.
+    """
+    result: list[tuple[ast.Body, ...]] = [()]
+    for condition in conditions:
+        choices = _choices(condition, outside)
+        if len(result) * len(choices) > MAX_ALTERNATIVES:
+            instead = f"give its parts names by rules of their own: more than {MAX_ALTERNATIVES} combinations"
+            raise Refused(report("N110", condition.span, what="so many alternatives", instead=instead))
+        result = [(*before, *choice) for before, choice in product(result, choices)]
+    return result
+
+
+def _choices(condition: ast.Body, outside: Counter[str]) -> list[tuple[ast.Body, ...]]:
+    match condition:
+        case ast.Conjunction(parts):
+            return alternatives(parts, outside)
+        case ast.Disjunction(parts):
+            return [choice for part in parts for choice in _choices(part, outside)]
+        case ast.Group(body):
+            return _choices(body, outside)
+        case ast.Negation(ast.Group(body), span) if not _has_locals(body, outside):
+            return _choices(_negate(body, span), outside)
+        case _:
+            return [(condition,)]
+
+
+def _has_locals(body: ast.Body, outside: Counter[str]) -> bool:
+    return any(name == "_" or outside[name] <= count for name, count in _count(body).items())
+
+
+def _negate(body: ast.Body, span: Span) -> ast.Body:
+    match body:
+        case ast.Conjunction(parts):
+            return ast.Disjunction(tuple(_negate(part, span) for part in parts), span)
+        case ast.Disjunction(parts):
+            return ast.Conjunction(tuple(_negate(part, span) for part in parts), span)
+        case ast.Group(inner):
+            return _negate(inner, span)
+        case ast.Negation(inner):
+            return inner
+        case _:
+            return ast.Negation(body, body.span)

@@ -1,0 +1,178 @@
+"""Safety: every variable of a rule is bound by its body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from nesy.diagnostics import Diagnostic
+from nesy.errors import near_name
+from nesy.language import ast, core
+from nesy.language.catalogue import report
+from nesy.language.lower import Draft
+from nesy.language.scope import term_variables, variables, walk
+from nesy.source import Span
+
+
+def check_safety(draft: Draft) -> Iterator[Diagnostic]:
+    """A diagnostic for each variable that nothing binds, one for each statement and name."""
+    seen: set[tuple[int, str]] = set()
+    for rule in (*draft.rules, *draft.constraints):
+        for code, name in unsafe_variables(rule):
+            statement = draft.statement_of[rule.id]
+            if (id(statement), name) in seen:
+                continue
+            seen.add((id(statement), name))
+            yield _diagnostic(code, name, statement, rule)
+
+
+def unsafe_variables(rule: core.Rule) -> Iterator[tuple[str, str]]:
+    """Code and name of each variable that the body does not bind."""
+    bound = bound_variables(rule.body)
+    unsafe: dict[str, str] = {}
+    for head in rule.heads:
+        for name in term_variables(head.arguments):
+            if name not in bound:
+                unsafe.setdefault(name, "N203")
+    if rule.choice is not None:
+        for weight in rule.choice.weights:
+            terms = (weight.probability,) if isinstance(weight, core.Fixed) else weight.index
+            for name in term_variables(terms):
+                if name not in bound:
+                    unsafe.setdefault(name, "N207")
+    for literal in rule.body:
+        match literal:
+            case core.Literal(atom, negated=True):
+                for name in term_variables(atom.arguments):
+                    if name not in bound:
+                        unsafe.setdefault(name, "N204")
+            case core.Comparison(_, left, right):
+                for name in term_variables((left, right)):
+                    if name not in bound:
+                        unsafe.setdefault(name, "N205")
+            case core.Aggregate():
+                for name in _unsafe_in_aggregate(literal, bound):
+                    unsafe.setdefault(name, "N206")
+            case core.Literal():
+                pass
+    for name, code in unsafe.items():
+        yield code, name
+
+
+def bound_variables(body: Iterable[core.BodyLiteral], given: Iterable[str] = ()) -> set[str]:
+    """The variables that a body binds: by positive literals, `=` with a bound side, and aggregates."""
+    bound = set(given)
+    waiting: list[core.Comparison | core.Aggregate] = []
+    for literal in body:
+        match literal:
+            case core.Literal(atom, negated=False):
+                for argument in atom.arguments:
+                    if isinstance(argument, core.Variable):
+                        bound.add(argument.name)
+                    elif isinstance(argument, core.Structure):
+                        bound.update(term_variables((argument,)))
+            case core.Comparison("=") | core.Aggregate():
+                waiting.append(literal)
+            case _:
+                pass
+    while waiting:
+        later = [literal for literal in waiting if not _binds(literal, bound)]
+        if len(later) == len(waiting):
+            return bound
+        waiting = later
+    return bound
+
+
+def _binds(literal: core.Comparison | core.Aggregate, bound: set[str]) -> bool:
+    """Whether the literal can be evaluated now; its new variables join `bound`."""
+    if isinstance(literal, core.Aggregate):
+        if all(variable.name in bound for variable in literal.group):
+            bound.add(literal.result.name)
+            return True
+        return False
+    for one, other in ((literal.left, literal.right), (literal.right, literal.left)):
+        if isinstance(other, core.Expression | core.Constant) and isinstance(one, core.Expression):
+            continue
+        if all(name in bound for name in term_variables((other,))):
+            if isinstance(one, core.Variable | core.Structure):
+                bound.update(term_variables((one,)))
+            if all(name in bound for name in term_variables((one,))):
+                return True
+    return all(name in bound for name in term_variables((literal.left, literal.right)))
+
+
+def _unsafe_in_aggregate(aggregate: core.Aggregate, bound: set[str]) -> Iterator[str]:
+    outer = {variable.name for variable in aggregate.group}
+    yield from (name for name in outer if name not in bound)
+    for element in aggregate.elements:
+        inner = bound_variables(element.body, outer & bound)
+        yield from (name for name in term_variables(element.terms) if name not in inner and name not in outer)
+        for literal in element.body:
+            match literal:
+                case core.Literal(atom, negated=True):
+                    names = term_variables(atom.arguments)
+                case core.Comparison(_, left, right):
+                    names = term_variables((left, right))
+                case core.Literal():
+                    continue
+            yield from (name for name in names if name not in inner and name not in outer)
+
+
+# -- the message -----------------------------------------------------------------------------------
+
+
+def _diagnostic(code: str, name: str, statement: ast.Statement, rule: core.Rule) -> Diagnostic:
+    # A variable made by lowering stands for an expression or for `_`; it shows as what was written.
+    written = name if any(v.name == name for v in _variables_of(statement)) else "_"
+    span = _place(code, written, statement)
+    if span is None:
+        assert rule.span is not None
+        span = rule.span
+    names = [variable.name for variable in _variables_of(statement) if variable.name not in (name, "_")]
+    near = near_name(name, set(names))
+    hint = f"did you mean `{near}`?" if near else None
+    if code == "N204":
+        instead = hint or f"bind `{written}` by a condition without `not`, or write `_` if any value will do"
+        return report(code, span, name=written, instead=instead)
+    if code == "N203" and not hint and isinstance(statement, ast.Rule) and statement.body is None:
+        hint = f"a fact has no variables; write a name in small letters, or add a body that binds `{written}`"
+    return report(code, span, name=written, hint=hint or "")
+
+
+def _variables_of(statement: ast.Statement) -> list[ast.Variable]:
+    match statement:
+        case ast.Rule(heads, body):
+            return list(variables((heads, body)))
+        case ast.Constraint(body, weight):
+            return list(variables((body, weight)))
+        case ast.NeuralDeclaration(atom, _, body):
+            return list(variables((atom, body)))
+        case _:
+            return []
+
+
+def _place(code: str, name: str, statement: ast.Statement) -> Span | None:
+    """The first place of the variable in the part of the statement that the code speaks of."""
+    parts: list[object] = []
+    match statement:
+        case ast.Rule(heads, body):
+            atoms = tuple(head.atom for head in heads)
+            chances = tuple(head.probability for head in heads)
+            parts = [atoms] if code == "N203" else [chances] if code == "N207" else [body, atoms]
+        case ast.Constraint(body, weight):
+            parts = [weight, body] if code == "N207" else [body, weight]
+        case ast.NeuralDeclaration(atom, _, body):
+            parts = [atom, body]
+        case _:
+            pass
+    kind = {"N204": ast.Negation, "N205": ast.Comparison, "N206": ast.Aggregate}.get(code)
+    for part in parts:
+        for item in walk(part):
+            if kind is not None and isinstance(item, kind):
+                for variable in variables(item):
+                    if variable.name == name:
+                        return variable.span
+    for part in parts:
+        for variable in variables(part):
+            if variable.name == name:
+                return variable.span
+    return None

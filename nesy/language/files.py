@@ -1,0 +1,168 @@
+"""Reading rule files, and the files that they include.
+
+The search path of `#include` is the including file's folder, then the shipped `rules/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nesy import resources
+from nesy.diagnostics import Diagnostic, Label
+from nesy.errors import NesyError, near_name
+from nesy.language import ast
+from nesy.language.catalogue import report
+from nesy.language.parse import parser
+from nesy.language.scan import Dialect
+from nesy.source import Source, Span
+
+# A rule file is for rules: larger than this (bytes) it is a table, which `#facts` loads.
+MAX_BYTES = 16_000_000
+SUFFIXES = (".nesy", ".pl")
+
+
+class UnreadableError(NesyError):
+    """A rule file cannot be read; the text says why."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A statement and the dialect of the file that it stands in."""
+
+    statement: ast.Statement
+    dialect: Dialect
+
+
+@dataclass
+class Reading:
+    """All statements of a program, included files in place of their `#include`."""
+
+    units: list[Unit] = field(default_factory=list)
+    files: list[ast.File] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)  # names in statements that could not be read
+    done: dict[Path, Span | None] = field(default_factory=dict)
+
+
+def read_file(path: Path, shown: str | None = None) -> Source:
+    """The source of a rule file.
+
+    Raises: UnreadableError, for what is missing, not a file, too large, binary or not UTF-8.
+    """
+    name = shown or str(path)
+    try:
+        if path.is_dir():
+            raise UnreadableError(f"cannot read `{name}`: it is a folder, not a rule file")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise UnreadableError(
+                f"cannot read `{name}`: {size:,} bytes are more than the {MAX_BYTES:,} of a rule file; "
+                f'keep tables beside it and load them by `#facts p from "p.csv".`'
+            )
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UnreadableError(f"cannot read `{name}`: there is no such file{_near_file(path)}") from None
+    except PermissionError:
+        raise UnreadableError(f"cannot read `{name}`: permission denied") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UnreadableError(f"cannot read `{name}`: {reason}") from None
+    if b"\0" in data:
+        raise UnreadableError(f"cannot read `{name}`: it is a binary file, not a rule file")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UnreadableError(f"cannot read `{name}`: line {line} is not UTF-8 text") from None
+    if not text.strip():
+        raise UnreadableError(f"cannot read `{name}`: it is empty")
+    return Source(name, text)
+
+
+def dialect_of(path: Path) -> Dialect:
+    """The dialect that a file's name says."""
+    return "problog" if path.suffix == ".pl" else "nesy"
+
+
+def read_program(source: Source, dialect: Dialect, folder: Path | None, path: Path | None = None) -> Reading:
+    """A source with all that it includes. `folder` is where its includes are looked for first."""
+    reading = Reading()
+    if path is not None:
+        reading.done[path.resolve()] = None
+    _read(source, dialect, folder, reading, [path.resolve()] if path is not None else [])
+    return reading
+
+
+def _read(source: Source, dialect: Dialect, folder: Path | None, reading: Reading, inside: list[Path]) -> None:
+    parsed = parser().parse(source, dialect)
+    reading.files.append(parsed.file)
+    reading.diagnostics += parsed.diagnostics
+    reading.broken |= parsed.broken
+    for statement in parsed.file.statements:
+        if isinstance(statement, ast.Include):
+            _include(statement, folder, reading, inside)
+        else:
+            reading.units.append(Unit(statement, dialect))
+
+
+def _include(statement: ast.Include, folder: Path | None, reading: Reading, inside: list[Path]) -> None:
+    span = statement.name_span
+    places = [place for place in (folder, resources_folder()) if place is not None]
+    path = _find(statement.name, places)
+    if path is None:
+        names = {file.stem for place in places for suffix in SUFFIXES for file in place.glob(f"*{suffix}")}
+        near = near_name(statement.name, names)
+        looked = "looked in " + " and ".join(f"`{place}`" for place in places)
+        instead = f"did you mean `{near}`?" if near else ""
+        reading.diagnostics.append(report("N501", span, name=statement.name, looked=looked, instead=instead))
+        return
+    resolved = path.resolve()
+    if resolved in inside:
+        chain = " -> ".join(f"`{part.name}`" for part in (*inside[inside.index(resolved) :], resolved))
+        note = f"the circle is {chain}"
+        reading.diagnostics.append(report("N502", span, note=note, name=path.name))
+        return
+    if resolved in reading.done:
+        first = reading.done[resolved]
+        if first is not None and first.source is span.source:
+            others = (Label(first, "included here first"),)
+            reading.diagnostics.append(report("N503", span, others=others, name=statement.name))
+        return
+    reading.done[resolved] = span
+    try:
+        source = read_file(path)
+    except UnreadableError as error:
+        problem = str(error).partition(": ")[2]
+        reading.diagnostics.append(report("N508", span, name=statement.name, problem=problem))
+        return
+    _read(source, dialect_of(path), path.parent, reading, [*inside, resolved])
+
+
+def resources_folder() -> Path | None:
+    """The shipped rule libraries, if they are installed."""
+    try:
+        return resources.rules()
+    except FileNotFoundError:
+        return None
+
+
+def _find(name: str, places: Sequence[Path]) -> Path | None:
+    if "\0" in name:
+        return None
+    names = [name] if name.endswith(SUFFIXES) else [f"{name}{suffix}" for suffix in SUFFIXES]
+    for place in places:
+        for candidate in names:
+            path = place / candidate
+            if path.is_file():
+                return path
+    return None
+
+
+def _near_file(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    names = [file.name for file in path.parent.iterdir() if file.suffix in SUFFIXES]
+    near = near_name(path.name, names)
+    return f" (did you mean `{path.parent / near}`?)" if near else ""

@@ -1,0 +1,215 @@
+"""Text or file to core program: read, lower, check, order. The face of the language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from nesy.diagnostics import Diagnostic, by_position
+from nesy.errors import ProgramError
+from nesy.language import ast, core
+from nesy.language.checks.names import check_heads, check_names, known_predicates, unknown, used_atoms
+from nesy.language.checks.safety import check_safety
+from nesy.language.checks.strata import components
+from nesy.language.files import Reading, dialect_of, read_file, read_program
+from nesy.language.lower import Draft, Lowering, lower_query
+from nesy.language.parse import parser
+from nesy.language.scan import Dialect
+from nesy.language.scope import Refused
+from nesy.source import Source
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The outcome of checking: a program if there is no error, and everything there is to say."""
+
+    program: core.CoreProgram | None
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.severity == "warning")
+
+    @property
+    def summary(self) -> str:
+        """One line: what the program has, or how many mistakes."""
+        if self.program is None:
+            return _plural(len(self.errors), "error")
+        program = self.program
+        own = [p for p in program.predicates.values() if " " not in p.signature.name]
+        parts = [
+            _plural(len(own), "relation"),
+            _plural(len(program.rules), "rule"),
+            _plural(len(program.facts), "fact"),
+        ]
+        if program.constraints:
+            parts.append(_plural(len(program.constraints), "constraint"))
+        if program.neural:
+            parts.append(_plural(len(program.neural), "neural predicate"))
+        return ", ".join(parts)
+
+
+def check_text(text: str, name: str = "<text>", dialect: Dialect = "nesy", folder: Path | None = None) -> Checked:
+    """Check a program given as text; `folder` is where its includes are looked for first."""
+    return _check(read_program(Source(name, text), dialect, folder))
+
+
+def check_program(path: str | Path, dialect: Dialect | None = None) -> Checked:
+    """Check a rule file and all that it includes.
+
+    Raises: NesyError, if the file itself cannot be read.
+    """
+    file = Path(path)
+    source = read_file(file, str(path))
+    return _check(read_program(source, dialect or dialect_of(file), file.parent, file))
+
+
+def parse_program(
+    text: str, name: str = "<text>", dialect: Dialect = "nesy", folder: Path | None = None
+) -> core.CoreProgram:
+    """The core program of a text.
+
+    Raises: ProgramError, with all diagnostics.
+
+    >>> len(parse_program("edge(a, b). path(X, Y) :- edge(X, Y).").rules)
+    1
+    """
+    return _program(check_text(text, name, dialect, folder))
+
+
+def load_program(path: str | Path, dialect: Dialect | None = None) -> core.CoreProgram:
+    """The core program of a file; a `.pl` file is read as ProbLog, any other as nesy.
+
+    Raises: ProgramError, with all diagnostics; NesyError, if the file cannot be read.
+    """
+    return _program(check_program(path, dialect))
+
+
+def parse_query(text: str, program: core.CoreProgram) -> core.Query:
+    """A query about a program: an atom, maybe with variables, maybe under `not`; the full stop is optional.
+
+    Raises: ProgramError, with a caret in the query's text.
+
+    >>> program = parse_program("edge(a, b).")
+    >>> str(parse_query("edge(a, X)", program).atom)
+    'edge(a,X)'
+    """
+    stripped = text.rstrip()
+    source = Source("<query>", stripped if stripped.endswith(".") else f"{stripped}.")
+    parsed = parser().parse_condition(source)
+    if isinstance(parsed, Diagnostic):
+        raise ProgramError([parsed])
+    try:
+        query = lower_query(parsed, "nesy")
+    except Refused as refused:
+        raise ProgramError([refused.diagnostic]) from None
+    atom = query.atom
+    if atom.signature not in program.predicates:
+        by_name: dict[str, list[core.Signature]] = {}
+        for signature in program.predicates:
+            by_name.setdefault(signature.name, []).append(signature)
+        assert atom.span is not None
+        raise ProgramError([unknown(atom, atom.span, by_name, program.predicates)])
+    return query
+
+
+def _program(checked: Checked) -> core.CoreProgram:
+    if checked.program is None:
+        raise ProgramError(checked.errors)
+    return checked.program
+
+
+def _check(reading: Reading) -> Checked:
+    lowering = Lowering(_defined(reading))
+    for unit in reading.units:
+        if isinstance(unit.statement, ast.TypeDeclaration):
+            lowering.collect_type(unit.statement)
+    for unit in reading.units:
+        lowering.add(unit.statement, unit.dialect)
+    draft = lowering.draft
+    known = known_predicates(draft)
+    if any(d.severity == "error" for d in (*reading.diagnostics, *draft.diagnostics)):
+        # What could not be read may define a predicate: do not call it unknown on top.
+        _keep_defined(lowering, known)
+        for atom in used_atoms(draft):
+            if atom.predicate in reading.broken:
+                known.setdefault(atom.signature, core.Predicate(atom.signature))
+    if draft.unknown_fails:
+        for atom in used_atoms(draft):
+            known.setdefault(atom.signature, core.Predicate(atom.signature, atom.span))
+    _separate_strong_negation(draft, known)
+    ordered, cycles = components(draft, known)
+    diagnostics = by_position(
+        [
+            *reading.diagnostics,
+            *draft.diagnostics,
+            *check_heads(draft),
+            *check_names(draft, known),
+            *check_safety(draft),
+            *cycles,
+        ]
+    )
+    if any(d.severity == "error" for d in diagnostics):
+        return Checked(None, tuple(diagnostics))
+    program = core.CoreProgram(
+        facts=tuple(draft.facts),
+        rules=tuple(draft.rules),
+        constraints=tuple(draft.constraints),
+        queries=tuple(draft.queries),
+        evidence=tuple(draft.evidence),
+        predicates=MappingProxyType(known),
+        components=ordered,
+        neural=MappingProxyType(draft.neural),
+    )
+    return Checked(program, tuple(diagnostics))
+
+
+def _defined(reading: Reading) -> set[tuple[str, int]]:
+    """Name and arity of what has a rule or a fact, known before any statement is lowered."""
+    defined: set[tuple[str, int]] = set()
+    for unit in reading.units:
+        if isinstance(unit.statement, ast.Rule):
+            for head in unit.statement.heads:
+                match head.atom:
+                    case ast.Call(name, arguments):
+                        defined.add((name, len(arguments)))
+                    case ast.Operation("-", (ast.Call(name, arguments),)):
+                        defined.add((f"-{name}", len(arguments)))
+                    case _:
+                        pass
+    return defined
+
+
+def _keep_defined(lowering: Lowering, known: dict[core.Signature, core.Predicate]) -> None:
+    for name, arity in lowering.defined:
+        signature = core.Signature(name, arity)
+        known.setdefault(signature, core.Predicate(signature))
+
+
+def _separate_strong_negation(draft: Draft, known: dict[core.Signature, core.Predicate]) -> None:
+    """A constraint for each predicate that has a strong negation: `p` and `-p` never together."""
+    for signature in list(known):
+        if not signature.name.startswith("-"):
+            continue
+        positive = core.Signature(signature.name[1:], signature.arity)
+        if positive not in known:
+            continue
+        arguments = tuple(core.Variable(f"X{index + 1}") for index in range(signature.arity))
+        span = known[signature].span
+        body = tuple(core.Literal(core.Atom(s.name, arguments, span)) for s in (positive, signature))
+        identity = draft.next_id
+        draft.next_id += 1
+        head = core.Atom(f":- {identity}", (), span)
+        draft.constraints.append(core.Rule(identity, (head,), body, None, span))
+        if span is not None:
+            atoms = tuple(ast.Call(s.name, (), span, span) for s in (positive, signature))
+            draft.statement_of[identity] = ast.Constraint(ast.Conjunction(atoms, span), None, span)
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -1,0 +1,142 @@
+"""What Prolog has and the rule language has not: each is refused by name, with the way to say it here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from types import MappingProxyType
+
+from nesy.language import ast
+from nesy.language.catalogue import report
+from nesy.language.scope import Refused
+
+_COLLECT = "count, sum, min, max and avg are aggregates here: `N = #count{ X : p(X) }`"
+_DATABASE = "facts do not change while rules run"
+_CLASS = "a rule's variables always hold values"
+_TEXT = "text functions: concat, substring, length, lower, upper, contains, number, string, symbol"
+
+_BUILTINS: Mapping[tuple[str, int], str] = MappingProxyType(
+    {
+        **{(name, 3): _COLLECT for name in ("findall", "bagof", "setof", "aggregate_all", "all", "all_or_none")},
+        ("forall", 2): "say that there is no counterexample: `not bad.  bad :- p(X), not q(X).`",
+        **{(name, 1): _DATABASE for name in ("assert", "asserta", "assertz", "retract", "retractall", "abolish")},
+        **{
+            (name, 1): _CLASS
+            for name in (
+                "var",
+                "nonvar",
+                "ground",
+                "is_list",
+                "atom",
+                "atomic",
+                "number",
+                "integer",
+                "float",
+                "compound",
+                "callable",
+                "string",
+            )
+        },
+        **{
+            (name, arity): "write the atom itself"
+            for name, arity in (
+                ("call", 1),
+                ("call", 2),
+                ("call", 3),
+                ("call", 4),
+                ("once", 1),
+                ("ignore", 1),
+                ("cut", 1),
+                ("try_call", 1),
+            )
+        },
+        ("between", 3): "write the numbers as facts: `n(1). n(2). n(3).`",
+        ("succ", 2): "write `Y is X + 1`",
+        ("plus", 3): "write `Z is X + Y`",
+        ("functor", 3): "",
+        ("arg", 3): "",
+        ("=..", 2): "",
+        ("copy_term", 2): "",
+        ("select_uniform", 3): "write the alternatives with `;`",
+        ("select_uniform", 4): "write the alternatives with `;`",
+        ("select_weighted", 4): "write the alternatives with `;`",
+        ("select_weighted", 5): "write the alternatives with `;`",
+        ("subquery", 2): "ask for it with its own `query`",
+        ("subquery", 3): "ask for it with its own `query`",
+        ("subquery", 5): "ask for it with its own `query`",
+        **{
+            (name, arity): "answers are printed by `nesy run`"
+            for name, arity in (
+                ("write", 1),
+                ("writeln", 1),
+                ("print", 1),
+                ("writenl", 1),
+                ("nl", 0),
+                ("format", 2),
+                ("debugprint", 1),
+                ("error", 1),
+            )
+        },
+        **{
+            (name, arity): _TEXT
+            for name, arity in (
+                ("atom_number", 2),
+                ("atom_concat", 3),
+                ("atom_length", 2),
+                ("sub_atom", 5),
+                ("atom_chars", 2),
+                ("atom_codes", 2),
+            )
+        },
+        **{
+            (name, arity): "define it by its two rules over `[H|T]`"
+            for name, arity in (
+                ("member", 2),
+                ("append", 3),
+                ("nth0", 3),
+                ("nth1", 3),
+                ("reverse", 2),
+                ("last", 2),
+                ("select", 3),
+                ("sum_list", 2),
+                ("sumlist", 2),
+                ("max_list", 2),
+                ("min_list", 2),
+                ("memberchk", 2),
+                ("sort", 2),
+                ("msort", 2),
+                ("permutation", 2),
+                ("delete", 3),
+                ("maplist", 2),
+                ("maplist", 3),
+                ("foldl", 4),
+            )
+        },
+        **{(name, 1): "end the world by a constraint: `:- body.`" for name in ("halt",)},
+        ("possible", 1): "",
+        ("sample_uniform1", 3): "write the alternatives with `;`",
+    }
+)
+
+
+def refuse_builtin(condition: ast.Body, defined: Set[tuple[str, int]]) -> None:
+    """Raises: Refused, if the condition calls a predicate of Prolog's that the program does not define itself."""
+    if isinstance(condition, ast.Call):
+        signature = (condition.name, len(condition.arguments))
+        if signature in _BUILTINS and signature not in defined:
+            name = f"{condition.name}/{len(condition.arguments)}"
+            raise Refused(report("N601", condition.span, name=name, instead=_BUILTINS[signature]))
+
+
+def refuse_directive(body: ast.Body) -> None:
+    """A Prolog directive `:- name(...)`: harmless ones pass, others are refused.
+
+    Raises: Refused.
+    """
+    name = body.name if isinstance(body, ast.Call) else "?"
+    instead = {
+        "use_module": "remove it, and define what it provided by rules",
+        "consult": 'include the file: `#include "file.pl".` in a `.nesy` file',
+        "csv_load": 'load the table in a `.nesy` file: `#facts p from "p.csv".`',
+        "initialization": "remove it",
+    }.get(name, "")
+    raise Refused(report("N602", body.span, name=name, instead=instead))

@@ -1,0 +1,92 @@
+"""Text to words, and words to statements.
+
+The words are the terminals of `grammars/rules.lark`; they are matched by one regular expression, and
+the text is cut at each full stop, so that a statement with a mistake leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+from lark.lexer import TerminalDef
+
+Dialect: TypeAlias = Literal["nesy", "problog"]
+
+# Tried first because most words of a program are one of these.
+_COMMON = ("NAME", "VARIABLE", "LPAR", "RPAR", "COMMA")
+
+
+class Word(NamedTuple):
+    """A terminal of the grammar and where it stands."""
+
+    type: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """The words of each statement, and the comments between them.
+
+    `unclosed` words (`UNKNOWN`, `OPEN_STRING`, `OPEN_COMMENT`) are what the language has no word for.
+    """
+
+    statements: list[list[Word]]
+    comments: list[Word]
+
+
+class Scanner:
+    """The regular expressions made of a grammar's terminals."""
+
+    def __init__(self, terminals: Iterable[TerminalDef]):
+        named = {terminal.name: terminal.pattern.to_regexp() for terminal in terminals}
+        rest = sorted(named.keys() - set(_COMMON), key=lambda name: (-len(named[name]), name))
+        words = "|".join(f"(?P<{name}>{named[name]})" for name in (*_COMMON, *rest))
+        unknown = r"(?P<OPEN_STRING>[\"'][^\n]*)|(?P<UNKNOWN>\\\+|#\w*|[^\w\s]|\w+)"
+        line = r"(?P<COMMENT>%[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)"
+        block = r"(?P<COMMENT>%\*(?s:.*?)\*%|%(?!\*)[^\n]*)|(?P<OPEN_COMMENT>%\*(?s:.*))"
+        self._of = {
+            "nesy": re.compile(rf"\s+|{words}|{block}|{unknown}"),
+            "problog": re.compile(rf"\s+|{line}|{words}|{unknown}"),
+        }
+
+    def words(self, text: str, dialect: Dialect) -> Iterator[Word]:
+        """All words and comments of a text; every character that is not white space is in one."""
+        for match in self._of[dialect].finditer(text):
+            kind = match.lastgroup
+            if kind is not None:
+                start, end = match.span()
+                yield Word(kind, match[0], start, end)
+
+    def scan(self, text: str, dialect: Dialect) -> Scanned:
+        """The text cut into statements. The last one may lack its full stop."""
+        statements: list[list[Word]] = []
+        comments: list[Word] = []
+        current: list[Word] = []
+        in_weight = False
+        for word in self.words(text, dialect):
+            kind = word.type
+            if kind == "COMMENT":
+                comments.append(word)
+                continue
+            if in_weight and len(current) and current[-1].type == "END" and kind != "LSQB":
+                statements.append(current)  # a soft constraint without its weight
+                current, in_weight = [], False
+            current.append(word)
+            if kind == "END" and current[0].type == "SOFT" and not in_weight:
+                in_weight = True
+            elif (kind == "END" and not in_weight) or (kind == "RSQB" and in_weight):
+                statements.append(current)
+                current, in_weight = [], False
+        if current:
+            statements.append(current)
+        return Scanned(statements, comments)
+
+
+def is_start_of_line(text: str, offset: int) -> bool:
+    """Whether only white space stands before the offset on its line."""
+    return not text[text.rfind("\n", 0, offset) + 1 : offset].strip()
