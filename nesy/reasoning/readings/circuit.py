@@ -1,0 +1,230 @@
+"""Arithmetic circuits as layers of sums of products on torch: what every exact method compiles to.
+
+A circuit has rows. The first are its inputs (see `InputRows`): 0, 1, each leaf's probability, what is left over of each
+leaf and of each choice. Each layer adds rows, every one a sum of products of two earlier rows; a product with row 1 is
+a plain sum. A layer is three index tensors, so its evaluation is two gathers, a product and a scatter,
+whatever the circuit came from.
+
+Source: layered evaluation as in Maene, Derkinderen, Zuidberg Dos Martires, "KLay: Accelerating
+Arithmetic Circuits for Neurosymbolic AI", ICLR 2025; backward pass: Darwiche, "A differential approach to
+inference in Bayesian networks", JACM 2003.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nesy.reasoning.derivation import ChoiceTable, Index
+from nesy.reasoning.readings.problem import slices
+
+ZERO, ONE = 0, 1
+
+
+@dataclass(frozen=True, eq=False)
+class InputRows:
+    """The numbering of a circuit's inputs: 0, 1, leaves, their complements, what choices leave over."""
+
+    choices: ChoiceTable
+
+    @property
+    def num_rows(self) -> int:
+        return 2 + 2 * self.choices.num_leaves + self.choices.num_choices
+
+    def leaf(self, leaf: int) -> int:
+        return 2 + leaf
+
+    def other(self, leaf: int) -> int:
+        """The row of 1 - p(leaf)."""
+        return 2 + self.choices.num_leaves + leaf
+
+    def rest(self, choice: int) -> int:
+        """The row of the chance that no leaf of the choice holds."""
+        return 2 + 2 * self.choices.num_leaves + choice
+
+    def values(self, leaf: Tensor) -> Tensor:
+        """The inputs' values.
+
+        Shapes: leaf [L, B] -> [num_rows, B]
+        """
+        num_choices = self.choices.num_choices
+        of_leaf = torch.from_numpy(self.choices.of_leaf).to(leaf.device)
+        taken = leaf.new_zeros(num_choices, leaf.shape[1]).index_add(0, of_leaf, leaf)
+        # Rounding may leave a choice with a sum of 1 + 1e-16: what is left over is never negative.
+        rest = (1 - taken).clamp_min(0)
+        ends = leaf.new_tensor([0.0, 1.0])[:, None].expand(2, leaf.shape[1])
+        return torch.cat([ends, leaf, 1 - leaf, rest])
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Rows `first` .. `first + num_rows - 1`: row `first + out[e]` sums row[left[e]] * row[right[e]]."""
+
+    first: int
+    num_rows: int
+    left: Tensor  # [E]
+    right: Tensor  # [E]
+    out: Tensor  # [E] ascending
+
+    def to(self, device: torch.device) -> Layer:
+        return Layer(self.first, self.num_rows, self.left.to(device), self.right.to(device), self.out.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Circuit:
+    """See the module's text; `root` are the rows that are asked for."""
+
+    num_inputs: int
+    layers: tuple[Layer, ...]
+    root: Tensor  # [Q]
+
+    @property
+    def num_rows(self) -> int:
+        return self.layers[-1].first + self.layers[-1].num_rows if self.layers else self.num_inputs
+
+    @property
+    def num_edges(self) -> int:
+        return sum(len(layer.left) for layer in self.layers)
+
+    def to(self, device: torch.device) -> Circuit:
+        return Circuit(self.num_inputs, tuple(layer.to(device) for layer in self.layers), self.root.to(device))
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The roots' values.
+
+        Shapes: inputs [num_inputs, B] -> [Q, B]
+        Gradient: exact, as of a polynomial: finite everywhere.
+        """
+        (value,) = (_Evaluate.apply(inputs, self),)  # type: ignore[no-untyped-call]
+        return value
+
+
+class _Evaluate(torch.autograd.Function):
+    """One pass up and one pass down over all layers in two buffers, instead of an autograd node per layer."""
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, circuit: Circuit) -> Tensor:  # type: ignore[override]
+        rows = inputs.new_zeros(circuit.num_rows, inputs.shape[1])
+        rows[: circuit.num_inputs] = inputs
+        for layer in circuit.layers:
+            product = rows.index_select(0, layer.left)
+            product *= rows.index_select(0, layer.right)
+            rows.narrow(0, layer.first, layer.num_rows).index_add_(0, layer.out, product)
+        ctx.circuit = circuit
+        ctx.save_for_backward(rows)
+        return rows.index_select(0, circuit.root)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        circuit: Circuit = ctx.circuit
+        (rows,) = ctx.saved_tensors
+        adjoint = torch.zeros_like(rows).index_add_(0, circuit.root, gradient.contiguous())
+        for layer in reversed(circuit.layers):
+            above = adjoint.narrow(0, layer.first, layer.num_rows).index_select(0, layer.out)
+            adjoint.index_add_(0, layer.left, above * rows.index_select(0, layer.right))
+            adjoint.index_add_(0, layer.right, above.mul_(rows.index_select(0, layer.left)))
+        return adjoint[: circuit.num_inputs], None
+
+
+@dataclass
+class CircuitBuilder:
+    """Collects rows with their products, then sorts them into as few layers as their depth allows."""
+
+    num_inputs: int
+    left: list[Index] = field(default_factory=list)
+    right: list[Index] = field(default_factory=list)
+    out: list[Index] = field(default_factory=list)
+    num_rows: int = 0
+
+    def __post_init__(self) -> None:
+        self.num_rows = self.num_inputs
+
+    def rows(self, count: int) -> int:
+        """The first of `count` new rows (each 0 until it gets products)."""
+        first = self.num_rows
+        self.num_rows += count
+        return first
+
+    def add(self, out: Index, left: Index, right: Index) -> None:
+        """Add the product row[left[e]] * row[right[e]] to row out[e]."""
+        self.out.append(out)
+        self.left.append(left)
+        self.right.append(right)
+
+    def build(self, root: Sequence[int]) -> Circuit:
+        """The circuit of the rows that the roots need.
+
+        Cost: linear in products, with a few numpy calls per layer.
+        """
+        empty = np.zeros(0, np.int64)
+        out = np.concatenate([empty, *self.out])
+        left = np.concatenate([empty, *self.left])
+        right = np.concatenate([empty, *self.right])
+        order = np.argsort(out, kind="stable")
+        out, left, right = out[order], left[order], right[order]
+        ptr = np.searchsorted(out, np.arange(self.num_rows + 1))
+        depth = self._depths(out, left, right, ptr)
+        needed = self._needed(np.asarray(root, np.int64), left, right, ptr)
+
+        renumbered = np.full(self.num_rows, ZERO, np.int64)
+        renumbered[: self.num_inputs] = np.arange(self.num_inputs)
+        first = self.num_inputs
+        layers: list[Layer] = []
+        by_depth = np.flatnonzero(needed & (depth > 0))
+        by_depth = by_depth[np.argsort(depth[by_depth], kind="stable")]
+        bounds = np.searchsorted(depth[by_depth], np.arange(1, int(depth.max(initial=0)) + 2))
+        for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            rows = by_depth[start:stop]
+            if not len(rows):
+                continue
+            renumbered[rows] = first + np.arange(len(rows))
+            counts = ptr[rows + 1] - ptr[rows]
+            edges = slices(ptr[rows], ptr[rows + 1])
+            layers.append(
+                Layer(
+                    first,
+                    len(rows),
+                    torch.from_numpy(renumbered[left[edges]]),
+                    torch.from_numpy(renumbered[right[edges]]),
+                    torch.from_numpy(np.repeat(np.arange(len(rows)), counts)),
+                )
+            )
+            first += len(rows)
+        return Circuit(self.num_inputs, tuple(layers), torch.from_numpy(renumbered[np.asarray(root, np.int64)]))
+
+    def _depths(self, out: Index, left: Index, right: Index, ptr: Index) -> Index:
+        """[rows] the layer of each row: inputs 0, others one more than the highest row they use; rows without
+        products stay 0 and read as zero (Kahn's topological order, a layer at a time)."""
+        operand = np.concatenate([left, right])
+        user = np.concatenate([out, out])
+        order = np.argsort(operand, kind="stable")
+        operand, user = operand[order], user[order]
+        use_ptr = np.searchsorted(operand, np.arange(self.num_rows + 1))
+        pending = np.bincount(user, minlength=self.num_rows)
+        depth = np.zeros(self.num_rows, np.int64)
+        frontier = np.flatnonzero(pending == 0)
+        layer = 0
+        while len(frontier):
+            depth[frontier] = layer
+            used = user[slices(use_ptr[frontier], use_ptr[frontier + 1])]
+            rows, counts = np.unique(used, return_counts=True)
+            pending[rows] -= counts
+            frontier = rows[pending[rows] == 0]
+            layer += 1
+        return depth
+
+    def _needed(self, root: Index, left: Index, right: Index, ptr: Index) -> NDArray[np.bool_]:
+        needed = np.zeros(self.num_rows, bool)
+        frontier = np.unique(root)
+        while len(frontier):
+            needed[frontier] = True
+            edges = slices(ptr[frontier], ptr[frontier + 1])
+            below = np.concatenate([left[edges], right[edges]])
+            frontier = np.unique(below[~needed[below]])
+        return needed

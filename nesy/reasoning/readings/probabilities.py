@@ -1,0 +1,21 @@
+"""What a reading answers with, and how masses become conditional probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Probabilities:
+    """The probability of each query of a graph, given the evidence and that no constraint is violated.
+
+    Shapes: all [*B, Q], in the order of the graph's queries.
+    Gradient: `p` carries one where the leaf probabilities do; so do the bounds.
+    """
+
+    p: Tensor
+    lower: Tensor
+    upper: Tensor
+    evidence: Tensor  # the chance that the query's evidence holds and no constraint is violated

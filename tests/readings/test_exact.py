@@ -1,0 +1,156 @@
+"""Exact probabilities agree with the enumeration of worlds, and so do their gradients."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nesy.errors import InconsistentError
+from nesy.reasoning.readings.exact import exact
+from tests.readings.graphs import Draft, drafts
+
+
+def leaves(draft: Draft) -> torch.Tensor:
+    return torch.tensor(draft.probability, dtype=torch.float64)
+
+
+def assert_agrees(draft: Draft) -> None:
+    expected, given_chance = draft.probabilities()
+    answer = exact(draft.graph())(leaves(draft), where_impossible="nan")
+    for p, lower, upper, evidence, e, g in zip(
+        *(t.tolist() for t in (answer.p, answer.lower, answer.upper, answer.evidence)),
+        expected,
+        given_chance,
+        strict=True,
+    ):
+        assert evidence == pytest.approx(g, abs=1e-9)
+        if g > 1e-12:
+            assert p == pytest.approx(e, abs=1e-9)
+            assert lower == pytest.approx(e, abs=1e-9) and upper == pytest.approx(e, abs=1e-9)
+
+
+@settings(max_examples=200)
+@given(drafts())
+def test_any_small_graph_agrees_with_world_enumeration(draft: Draft) -> None:
+    assert_agrees(draft)
+
+
+def through_scores(draft: Draft, scores: np.ndarray) -> np.ndarray:
+    """Leaf probabilities from unconstrained scores: a softmax per choice, with a score of 0 for the rest."""
+    parts: list[np.ndarray] = []
+    at = 0
+    for size, has_rest, _ in draft.choices:
+        e = np.exp(scores[at : at + size])
+        parts.append(e / (e.sum() + (1.0 if has_rest else 0.0)))
+        at += size
+    return np.concatenate(parts)
+
+
+def torch_scores(draft: Draft, scores: torch.Tensor) -> torch.Tensor:
+    parts: list[torch.Tensor] = []
+    at = 0
+    for size, has_rest, _ in draft.choices:
+        e = scores[at : at + size].exp()
+        parts.append(e / (e.sum() + (1.0 if has_rest else 0.0)))
+        at += size
+    return torch.cat(parts)
+
+
+@settings(max_examples=60)
+@given(drafts(max_choices=4, max_nodes=6), st.integers(0, 999))
+def test_gradients_agree_with_finite_differences(draft: Draft, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    start = random.normal(size=len(draft.probability))
+    expected, given_chance = draft.probabilities(through_scores(draft, start))
+    if min(given_chance) < 1e-6:
+        return  # the conditions leave nothing to differentiate; that case has its own test
+    scores = torch.tensor(start, requires_grad=True)
+    answer = exact(draft.graph())(torch_scores(draft, scores))
+    weights = torch.from_numpy(random.normal(size=len(expected)))
+    (answer.p * weights).sum().backward()
+    assert scores.grad is not None
+    step = 1e-5
+    for i in range(len(start)):
+        ends: list[float] = []
+        for sign in (1, -1):
+            moved = start.copy()
+            moved[i] += sign * step
+            ends.append(float(np.dot(draft.probabilities(through_scores(draft, moved))[0], weights.numpy())))
+        assert scores.grad[i].item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-7)
+
+
+@settings(max_examples=40)
+@given(drafts(conditions=False), st.integers(0, 999))
+def test_gradients_are_finite_where_probabilities_are_0_or_1(draft: Draft, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    leaf = torch.tensor(
+        [1.0 if size == 1 and random.random() < 0.5 else 0.0 for size, _, _ in draft.choices for _ in range(size)]
+    )
+    leaf.requires_grad_(True)
+    answer = exact(draft.graph())(leaf)
+    answer.p.sum().backward()
+    assert leaf.grad is not None and bool(leaf.grad.isfinite().all())
+
+
+def umbrella() -> Draft:
+    draft = Draft()
+    rain, sprinkler = draft.fact(0.2), draft.fact(0.5)
+    wet = draft.node((rain,), (sprinkler,))
+    draft.ask(wet)
+    draft.ask(rain)
+    draft.ask(None)
+    return draft
+
+
+def test_a_batch_of_any_shape_keeps_its_shape_and_type() -> None:
+    reading = exact(umbrella().graph())
+    for dtype in (torch.float32, torch.float64):
+        leaf = torch.rand(4, 2, 3, 2, dtype=dtype)
+        answer = reading(leaf)
+        assert answer.p.shape == (4, 2, 3, 3) and answer.p.dtype == dtype
+        one = 1 - (1 - leaf[..., 0]) * (1 - leaf[..., 1])
+        assert torch.allclose(answer.p[..., 0], one)
+        assert answer.p[..., 2].eq(0).all()
+    assert reading(torch.zeros(0, 2)).p.shape == (0, 3)
+
+
+def test_evidence_conditions_the_answer() -> None:
+    draft = umbrella()
+    draft.evidence.append(draft.query[0][0])
+    answer = exact(draft.graph())(torch.tensor([0.2, 0.5], dtype=torch.float64))
+    assert answer.p.tolist() == pytest.approx([1.0, 0.2 / 0.6, 0.0])
+    assert answer.evidence.tolist() == pytest.approx([0.6] * 3)
+
+
+def test_impossible_evidence_is_named() -> None:
+    draft = umbrella()
+    draft.evidence.append(draft.query[0][0])
+    reading = exact(draft.graph())
+    with pytest.raises(InconsistentError, match=r"^no possible world agrees with evidence n2$"):
+        reading(torch.zeros(2))
+    answer = reading(torch.tensor([[0.0, 0.0], [0.2, 0.5]]), where_impossible="nan")
+    assert math.isnan(answer.p[0, 0]) and answer.p[1, 0].item() == pytest.approx(1.0)
+
+
+def test_constraints_of_one_sample_do_not_touch_another() -> None:
+    draft = Draft(num_samples=2)
+    shared = draft.fact(0.5)
+    mine = [draft.fact(0.5, sample=s) for s in range(2)]
+    both = [draft.node((shared, mine[s]), sample=s) for s in range(2)]
+    draft.constraint.append(draft.node((both[0],), level=2, sample=0))
+    for s in range(2):
+        draft.ask(both[s], sample=s)
+        draft.ask(shared, sample=s)
+    assert_agrees(draft)
+    answer = exact(draft.graph())(leaves(draft))
+    assert answer.p.tolist() == pytest.approx([0.0, 1 / 3, 0.25, 0.5])
+
+
+def test_a_leaf_vector_of_the_wrong_length_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"not \[\*B, 2\]"):
+        exact(umbrella().graph())(torch.zeros(3))
