@@ -21,7 +21,7 @@ from typing import Literal as OneOf
 from typing import NamedTuple, TypeAlias
 
 from nesy.language.values import NIL, Value, format_value, inside_functor
-from nesy.source import Span
+from nesy.source import Source, Span
 
 
 class Signature(NamedTuple):
@@ -248,6 +248,18 @@ class Component:
 
 
 @dataclass(frozen=True)
+class RuleFile:
+    """A text the program was read from, and where it would stand if all of them lay in one folder.
+
+    `place` is relative to the main file's folder, spelt as the includes spell it, so that copies of all
+    files at their places, wherever that is, are the same program.
+    """
+
+    place: str
+    source: Source
+
+
+@dataclass(frozen=True)
 class CoreProgram:
     """A checked program. Identity, not value: two loads of one file are two programs."""
 
@@ -259,6 +271,7 @@ class CoreProgram:
     predicates: Mapping[Signature, Predicate]
     components: tuple[Component, ...]
     neural: Mapping[str, Neural]
+    files: tuple[RuleFile, ...] = ()  # the main one first
 
     __hash__ = object.__hash__
 

@@ -5,6 +5,7 @@ The search path of `#include` is the including file's folder, then the shipped `
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from nesy.diagnostics import Diagnostic, Label
 from nesy.errors import NesyError, near_name
 from nesy.language import ast
 from nesy.language.catalogue import report
+from nesy.language.core import RuleFile
 from nesy.language.parse import parser
 from nesy.language.scan import Dialect
 from nesy.source import Source, Span
@@ -41,6 +43,7 @@ class Reading:
 
     units: list[Unit] = field(default_factory=list)
     files: list[ast.File] = field(default_factory=list)
+    sources: list[RuleFile] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)  # names in statements that could not be read
     done: dict[Path, Span | None] = field(default_factory=dict)
@@ -91,23 +94,27 @@ def read_program(source: Source, dialect: Dialect, folder: Path | None, path: Pa
     reading = Reading()
     if path is not None:
         reading.done[path.resolve()] = None
-    _read(source, dialect, folder, reading, [path.resolve()] if path is not None else [])
+    name = path.name if path is not None else "program.nesy"
+    _read(source, dialect, folder, reading, [path.resolve()] if path is not None else [], name)
     return reading
 
 
-def _read(source: Source, dialect: Dialect, folder: Path | None, reading: Reading, inside: list[Path]) -> None:
+def _read(
+    source: Source, dialect: Dialect, folder: Path | None, reading: Reading, inside: list[Path], at: str
+) -> None:
     parsed = parser().parse(source, dialect)
     reading.files.append(parsed.file)
+    reading.sources.append(RuleFile(at, source))
     reading.diagnostics += parsed.diagnostics
     reading.broken |= parsed.broken
     for statement in parsed.file.statements:
         if isinstance(statement, ast.Include):
-            _include(statement, folder, reading, inside)
+            _include(statement, folder, reading, inside, posixpath.dirname(at))
         else:
             reading.units.append(Unit(statement, dialect))
 
 
-def _include(statement: ast.Include, folder: Path | None, reading: Reading, inside: list[Path]) -> None:
+def _include(statement: ast.Include, folder: Path | None, reading: Reading, inside: list[Path], at: str) -> None:
     span = statement.name_span
     places = [place for place in (folder, resources_folder()) if place is not None]
     path = _find(statement.name, places)
@@ -137,7 +144,9 @@ def _include(statement: ast.Include, folder: Path | None, reading: Reading, insi
         problem = str(error).partition(": ")[2]
         reading.diagnostics.append(report("N508", span, name=statement.name, problem=problem))
         return
-    _read(source, dialect_of(path), path.parent, reading, [*inside, resolved])
+    written = statement.name if statement.name.endswith(SUFFIXES) else f"{statement.name}{path.suffix}"
+    place = posixpath.normpath(posixpath.join(at, written))
+    _read(source, dialect_of(path), path.parent, reading, [*inside, resolved], place)
 
 
 def resources_folder() -> Path | None:

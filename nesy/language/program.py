@@ -165,6 +165,7 @@ def _check(reading: Reading) -> Checked:
         predicates=MappingProxyType(known),
         components=ordered,
         neural=MappingProxyType(draft.neural),
+        files=tuple(reading.sources),
     )
     return Checked(program, tuple(diagnostics))
 
