@@ -55,6 +55,17 @@ class Task:
     def query(self) -> str:
         return self.task.query
 
+    def document(self) -> dict[str, Any]:
+        """All tables with their values, as JSON data; `restore_task` reads it back."""
+        tables = {name: _plain(values_of(getattr(self, name))) for name in TABLES}
+        return {**tables, "encoder": _plain(self.encoder)}
+
+    def with_options(self, table: str, **changes: Any) -> Task:
+        """The same task with some keys of a table changed, those that are not None, checked like the file's own."""
+        document = self.document()
+        document[table] |= {name: value for name, value in changes.items() if value is not None}
+        return restore_task(document, self.folder, "options", check_files=True)
+
 
 def load_task(folder: str | Path) -> Task:
     """Read a task folder.
@@ -78,6 +89,18 @@ def load_task(folder: str | Path) -> Task:
     task = reader.task(document)
     if reader.mistakes:
         raise TaskError("\n\n".join(mistake.render() for mistake in by_position(reader.mistakes)))
+    return task
+
+
+def restore_task(document: Mapping[str, Any], folder: str | Path, origin: str, *, check_files: bool) -> Task:
+    """A task from what `Task.document` gave, checked again: a run folder may come from anywhere.
+
+    Raises: TaskError with every mistake.
+    """
+    reader = _Reader(Path(folder), Places(Source(origin, ""), {}), check_files)
+    task = reader.task(document)
+    if reader.mistakes:
+        raise TaskError("\n".join(f"{origin}: {mistake.message}" for mistake in reader.mistakes))
     return task
 
 
@@ -122,6 +145,7 @@ class _Reader:
 
     folder: Path
     places: Places
+    check_files: bool = True
 
     def __post_init__(self) -> None:
         self.mistakes: list[Diagnostic] = []
@@ -175,6 +199,8 @@ class _Reader:
             elif spec.default is MISSING and spec.default_factory is MISSING:
                 self._mistake("T102", (name,), f"the key `{key}` of [{name}] is missing", note=spec.metadata["doc"])
                 values[key] = ""
+            elif spec.metadata["is_path"] and spec.default:
+                self._inside((name, key), str(spec.default))
         return schema(**values)
 
     def _value(self, path: tuple[str, str], hint: Any, spec: Field[Any], value: object) -> tuple[bool, Any]:
@@ -227,7 +253,7 @@ class _Reader:
                 "put the file into the folder, or name other data on the command line with --data",
             )
             return False
-        if not target.is_file():
+        if self.check_files and not target.is_file():
             names = [str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()] if len(value) < 200 else []
             near = near_name(value, names)
             self._mistake(
@@ -249,6 +275,22 @@ class _Reader:
         label = Label(self.places.of(path))
         notes, hints = (note,) if note else (), (hint,) if hint else ()
         self.mistakes.append(Diagnostic(code, message, (label,), notes, hints))
+
+
+def values_of(table: Any) -> dict[str, Any]:
+    """The keys of a table and their values."""
+    return {spec.name: getattr(table, spec.name) for spec in fields(table)}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON and TOML have it."""
+    match value:
+        case Mapping():
+            return {name: _plain(item) for name, item in value.items()}
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case _:
+            return value
 
 
 def _placeholder(spec: Field[Any]) -> Any:

@@ -1,0 +1,203 @@
+"""What is measured of a trained model, from answer distributions and known answers alone.
+
+Every figure is a plain function of arrays, so that a test can check it by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SMALLEST = 1e-12  # probability below which a log is clamped: an impossible answer costs 27.6 nats, not infinity
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of one set of rows."""
+
+    rows: int
+    accuracy: float
+    log_loss: float
+    brier: float
+    ece: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "accuracy": _round(self.accuracy),
+            "log_loss": _round(self.log_loss),
+            "brier": _round(self.brier),
+            "ece": _round(self.ece),
+        }
+
+
+@dataclass(frozen=True)
+class ConceptFigures:
+    """How often a neural predicate is right where its truth is known."""
+
+    atoms: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bin of a reliability diagram."""
+
+    low: float
+    high: float
+    rows: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """All figures of one split."""
+
+    split: str
+    overall: Figures
+    macro_f1: float
+    slices: Mapping[str, Figures] = field(default_factory=dict)
+    concepts: Mapping[str, ConceptFigures] = field(default_factory=dict)
+    confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    reliability: Sequence[Bin] = ()
+    underivable: int = 0  # rows whose answer the rules cannot derive from their input
+    answers_per_second: float = 0.0
+
+    @property
+    def accuracy(self) -> float:
+        return self.overall.accuracy
+
+    @property
+    def log_loss(self) -> float:
+        return self.overall.log_loss
+
+    def value(self, metric: str) -> float:
+        """A figure by its name in task.toml, turned so that larger is better."""
+        match metric:
+            case "accuracy":
+                return self.accuracy
+            case "macro_f1":
+                return self.macro_f1
+            case "log_loss":
+                return -self.log_loss
+        raise ValueError(metric)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The metrics as JSON data."""
+        return {
+            "split": self.split,
+            **self.overall.to_dict(),
+            "macro_f1": _round(self.macro_f1),
+            "slices": {name: figures.to_dict() for name, figures in self.slices.items()},
+            "concepts": {name: {"atoms": c.atoms, "accuracy": _round(c.accuracy)} for name, c in self.concepts.items()},
+            "confusion": {true: dict(row) for true, row in self.confusion.items()},
+            "reliability": [
+                {
+                    "low": b.low,
+                    "high": b.high,
+                    "rows": b.rows,
+                    "confidence": _round(b.confidence),
+                    "accuracy": _round(b.accuracy),
+                }
+                for b in self.reliability
+            ],
+            "underivable": self.underivable,
+            "answers_per_second": round(self.answers_per_second, 1),
+        }
+
+    def __str__(self) -> str:
+        """The figures as `nesy eval` prints them."""
+        width = max(12, *(len(name) for name in (*self.slices, *self.concepts)))
+        lines = [f"{self.split:<{width}}    rows  accuracy  log-loss     ece"]
+        for name, f in (("all", self.overall), *self.slices.items()):
+            lines.append(f"{name:<{width}} {f.rows:>7,}  {f.accuracy:8.2%}  {f.log_loss:8.4f}  {f.ece:6.4f}")
+        for name, concept in self.concepts.items():
+            lines.append(f"{name:<{width}} {concept.atoms:>7,}  {concept.accuracy:8.2%}  (concept)")
+        lines.append(
+            f"macro-F1 {self.macro_f1:.4f}, Brier {self.overall.brier:.4f}, {self.answers_per_second:,.0f} answers/s"
+        )
+        if self.underivable:
+            lines.append(f"{self.underivable:,} rows have an answer that the rules cannot derive from their input")
+        return "\n".join(lines)
+
+
+def _round(value: float) -> float:
+    return round(float(value), 6)
+
+
+def figures(p: Floats, target: Ints, bins: int) -> Figures:
+    """Accuracy, log-loss, Brier score and calibration error.
+
+    Shapes: p [N, A] with rows that sum to 1 (0 where an answer cannot be), target [N], -1 where it cannot be derived
+    """
+    if not len(target):
+        return Figures(0, float("nan"), float("nan"), float("nan"), float("nan"))
+    possible = target >= 0
+    of_target = np.where(possible, p[np.arange(len(p)), np.maximum(target, 0)], 0.0)
+    onehot = np.zeros_like(p)
+    onehot[np.flatnonzero(possible), target[possible]] = 1.0
+    return Figures(
+        rows=len(target),
+        accuracy=float((p.argmax(axis=1) == target).mean()),
+        log_loss=float(-np.log(np.maximum(of_target, SMALLEST)).mean()),
+        brier=float((((p - onehot) ** 2).sum(axis=1) + ~possible).mean()),
+        ece=calibration_error(p, target, bins),
+    )
+
+
+def calibration_error(p: Floats, target: Ints, bins: int) -> float:
+    """Expected calibration error: mean distance of confidence and accuracy over equal-width bins, by rows.
+
+    Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
+    """
+    diagram = reliability(p, target, bins)
+    return sum(b.rows * abs(b.accuracy - b.confidence) for b in diagram) / max(1, len(target))
+
+
+def reliability(p: Floats, target: Ints, bins: int) -> list[Bin]:
+    """The reliability diagram; empty bins are left out."""
+    confidence = p.max(axis=1) if len(p) else np.zeros(0)
+    correct = p.argmax(axis=1) == target if len(p) else np.zeros(0, dtype=bool)
+    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    found = []
+    for number in range(bins):
+        inside = place == number
+        if inside.any():
+            rows = int(inside.sum())
+            found.append(
+                Bin(
+                    number / bins,
+                    (number + 1) / bins,
+                    rows,
+                    float(confidence[inside].mean()),
+                    float(correct[inside].mean()),
+                )
+            )
+    return found
+
+
+def macro_f1(predicted: Ints, target: Ints) -> float:
+    """F1 of each answer that occurs in the targets, averaged without weights."""
+    scores = []
+    for answer in np.unique(target[target >= 0]):
+        hits = int(((predicted == answer) & (target == answer)).sum())
+        given, true = int((predicted == answer).sum()), int((target == answer).sum())
+        scores.append(2 * hits / (given + true))
+    return float(np.mean(scores)) if scores else float("nan")
+
+
+def confusion(predicted: Ints, target: Ints, names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How often each true answer (outer) was answered as each answer (inner); zeros are left out."""
+    table: dict[str, dict[str, int]] = {}
+    for true in np.unique(target[target >= 0]):
+        given, counts = np.unique(predicted[target == true], return_counts=True)
+        table[names[int(true)]] = {names[int(g)]: int(c) for g, c in zip(given, counts, strict=True)}
+    return table
