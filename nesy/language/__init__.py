@@ -5,6 +5,6 @@ parse                                                                   text to 
 """
 
 from nesy.language.parse import parse
-from nesy.language.program import Checked, check_program, check_text, load_program, parse_program, parse_query
+from nesy.language.program import Checked, check_program, check_text, load_program, parse_program, parse_query, parse_value
 
-__all__ = ["Checked", "check_program", "check_text", "load_program", "parse", "parse_program", "parse_query"]
+__all__ = ["Checked", "check_program", "check_text", "load_program", "parse", "parse_program", "parse_query", "parse_value"]

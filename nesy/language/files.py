@@ -139,7 +139,7 @@ def _include(statement: ast.Include, folder: Path | None, reading: Reading, insi
         return
     reading.done[resolved] = span
     try:
-        source = read_file(path)
+        source = read_file(path, _shown(path))
     except UnreadableError as error:
         problem = str(error).partition(": ")[2]
         reading.diagnostics.append(report("N508", span, name=statement.name, problem=problem))
@@ -167,6 +167,11 @@ def _find(name: str, places: Sequence[Path]) -> Path | None:
             if path.is_file():
                 return path
     return None
+
+
+def _shown(path: Path) -> str:
+    """A path as a person would write it: relative to where they are, where that is shorter."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _near_file(path: Path) -> str:

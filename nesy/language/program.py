@@ -17,6 +17,7 @@ from nesy.language.lower import Draft, Lowering, lower_query
 from nesy.language.parse import parser
 from nesy.language.scan import Dialect
 from nesy.language.scope import Refused
+from nesy.language.values import Value
 from nesy.source import Source
 
 
@@ -116,6 +117,24 @@ def parse_query(text: str, program: core.CoreProgram) -> core.Query:
         assert atom.span is not None
         raise ProgramError([unknown(atom, atom.span, by_name, program.predicates)])
     return query
+
+
+def parse_value(text: str) -> Value:
+    """The value that `format_value` wrote.
+
+    Raises: ProgramError; ValueError for a term with variables.
+
+    >>> parse_value('f(1,"b")')
+    Compound(functor='f', arguments=(1, 'b'))
+    """
+    parsed = parser().parse_condition(Source("<value>", f"value({text})."))
+    if isinstance(parsed, Diagnostic):
+        raise ProgramError([parsed])
+    match lower_query(parsed, "nesy").atom.arguments:
+        case (core.Constant(value),):
+            return value
+        case _:
+            raise ValueError(f"`{text}` is not one ground value")
 
 
 def _program(checked: Checked) -> core.CoreProgram:

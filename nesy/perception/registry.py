@@ -44,3 +44,18 @@ def encoder_class(kind: str) -> type[Encoder]:
     near = near_name(kind, known)
     hint = f"; did you mean `{near}`?" if near else ""
     raise TaskError(f"unknown encoder kind `{kind}`{hint} Known: {', '.join(known)}")
+
+
+def encoder_kind(encoder: Encoder) -> str:
+    """The name under which `encoder_class` gives the class of an encoder.
+
+    Raises: TaskError for an encoder that has no name: a run folder could not be loaded again.
+    """
+    place = f"{type(encoder).__module__}:{type(encoder).__qualname__}"
+    for name, built_in in BUILT_IN.items():
+        if built_in == place:
+            return name
+    for point in entry_points(group=GROUP):
+        if point.value == place:
+            return point.name
+    raise TaskError(f"{type(encoder).__name__} has no name: offer it under the entry point group `{GROUP}`")
