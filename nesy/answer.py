@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from nesy.explanation import Section, Story, render, tell, to_dict, to_text
 from nesy.language.core import Atom, Constant, Structure, Term, Variable
 from nesy.language.values import Compound, Value
-from nesy.perception import Payload, Sighting
-from nesy.reasoning import DerivationGraph, Reading
+from nesy.perception import Facts, Payload, Sighting
+from nesy.reasoning import DerivationGraph, Reading, best_proofs
+from nesy.solver import Certificate, certify
+
+_WIDEST = 120  # columns; longer lines are hard to read
 
 Sight: TypeAlias = Callable[[str, tuple[Value, ...]], Sighting]  # neural predicate, key -> what was seen there
 
@@ -66,6 +71,7 @@ class Answer:
     leaf: Tensor = field(repr=False)
     sighting: Sight | None = field(default=None, repr=False)
     payload: Payload | None = field(default=None, repr=False)
+    facts: Facts = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -75,6 +81,7 @@ class Answer:
         reading: Reading,
         sighting: Sight | None = None,
         payload: Payload | None = None,
+        facts: Facts | None = None,
     ) -> Answer:
         """Read the queries' probabilities off a graph.
 
@@ -93,7 +100,7 @@ class Answer:
                 query.query.atom.arguments, [c.value for c in query.atom.arguments if isinstance(c, Constant)], bindings
             )
             rows.append(Row(query.atom, p, lower, upper, reading.method, bindings, query.query.negated, query.literal))
-        return cls(tuple(rows), graph, leaf, sighting, payload)
+        return cls(tuple(rows), graph, leaf, sighting, payload, facts or {})
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -104,14 +111,47 @@ class Answer:
     def __getitem__(self, index: int) -> Row:
         return self.rows[index]
 
+    @property
+    def text(self) -> str | None:
+        """The input, where it is a text."""
+        found = self.payload.get("text") if self.payload else None
+        return found if isinstance(found, str) else None
+
     @cached_property
     def best(self) -> Row:
         """The most probable row."""
         return max(self.rows, key=lambda row: row.p)
 
-    def to_dict(self) -> dict[str, Any]:
+    def explain(self, row: Row | None = None, *, top: int = 1) -> Explanation:
+        """Why a row (the most probable one, if none is named) holds: its `top` most probable proofs.
+
+        Each proof's leaves say what the encoder saw; Z3 has confirmed that the rules and the leaves of
+        the best proof entail the answer (see `Explanation.certificate`).
+        """
+        chosen = row or self.best
+        proofs = best_proofs(self.graph, self.leaf, chosen.literal, top) if chosen.literal is not None else []
+        story = tell(
+            self.graph,
+            proofs,
+            self.leaf.numpy(force=True),
+            answer=chosen.text,
+            probability=chosen.p,
+            method=chosen.method,
+            saw=self.sighting,
+            text=self.text,
+        )
+        certificate = certify(self.graph, proofs[0], self.facts) if proofs else None
+        return Explanation(story, certificate)
+
+    def to_dict(self, *, explain: bool = False) -> dict[str, Any]:
         """The answer as data; `answers` has one entry per ground query atom."""
-        return {"answers": [row.to_dict() for row in self.rows]}
+        answers = []
+        for row in self.rows:
+            entry = row.to_dict()
+            if explain:
+                entry["explanation"] = self.explain(row).to_dict()
+            answers.append(entry)
+        return {"answers": answers}
 
     def __str__(self) -> str:
         width = max((len(row.text) for row in self.rows), default=0)
@@ -120,6 +160,48 @@ class Answer:
             value = f"{row.p:.6g}" if row.lower == row.upper else f"{row.p:.6g} in [{row.lower:.6g}, {row.upper:.6g}]"
             lines.append(f"{row.text:<{width}}  {value}  {row.method}")
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why an answer holds, and Z3's verdict on the best reason. `print` draws it as a tree."""
+
+    story: Story
+    certificate: Certificate | None
+
+    def __str__(self) -> str:
+        return to_text(self._whole, width=_terminal_width()).rstrip("\n")
+
+    def __rich__(self) -> Any:
+        return render(self._whole)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as data: the same facts as the tree."""
+        return to_dict(self._whole)
+
+    @property
+    def _whole(self) -> Story:
+        if self.certificate is None:
+            return self.story
+        said = self.certificate
+        section = Section(
+            "certificate",
+            (str(said),),
+            "certificate",
+            {"checked": True, "failed": False, "unknown": None}[said.verdict],
+            {
+                "verdict": said.verdict,
+                "premises": list(said.premises),
+                "assertions": said.num_assertions,
+                "seconds": said.seconds,
+                "reason": said.reason,
+            },
+        )
+        return replace(self.story, sections=(*self.story.sections, section))
+
+
+def _terminal_width() -> int:
+    return min(_WIDEST, shutil.get_terminal_size((100, 24)).columns)
 
 
 def _match(terms: tuple[Term, ...], values: list[Value], bindings: dict[str, Value]) -> None:

@@ -10,19 +10,25 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nesy import run_folder
 from nesy.answer import Answer
-from nesy.errors import DataError, QueryError
-from nesy.language import parse_query
+from nesy.device import choose_device
+from nesy.errors import DataError, QueryError, RunError
+from nesy.language import parse_query, parse_value
 from nesy.language.core import Atom, CoreProgram, Query
-from nesy.language.values import key
+from nesy.language.values import format_value, key
 from nesy.leaves import LeafPlan, Parameters, parameter_keys
-from nesy.perception import Encoder, Facts, Keys, Payload
+from nesy.perception import Encoder, Facts, Keys, Payload, encoder_class, encoder_kind
 from nesy.program import Program
 from nesy.reasoning import Budget, DerivationGraph, Limits, Reading, exact, ground
 
@@ -184,7 +190,55 @@ class Model(nn.Module):
             batch.reading,
             sighting=lambda name, key: self.encoder.sighting(payload, name, key),
             payload=payload,
+            facts=self.encoder.facts(payload),
         )
+
+    def save(
+        self,
+        folder: str | Path,
+        metrics: Mapping[str, Any] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the model as a run folder, whole or not at all; `files` are further texts to keep with it.
+
+        Raises: RunError if the folder exists and is not a run.
+        """
+        with run_folder.writing(Path(folder)) as scratch:
+            main = run_folder.write_rules(scratch, self.core.files)
+            config = {
+                "nesy": version("nesy"),
+                "program": main,
+                "query": _query_text(self.query),
+                "encoder": {"kind": encoder_kind(self.encoder), "config": self.encoder.config()},
+                "parameters": [
+                    [id, [format_value(value) for value in index]] for id, index in self.parameters_of_rules.groups
+                ],
+            }
+            run_folder.write_json(scratch / "config.json", config)
+            run_folder.write_json(scratch / "metrics.json", metrics or {})
+            for name, text in (files or {}).items():
+                (scratch / name).write_text(text, encoding="utf-8")
+            weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+            save_file(weights, scratch / "model.safetensors")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str = "auto") -> Model:
+        """The model of a run folder; it needs nothing but that folder.
+
+        Raises: RunError for a folder that is incomplete, changed, foreign or newer.
+        """
+        place = Path(folder)
+        run_folder.check(place)
+        config = run_folder.read_json(place, "config.json")
+        try:
+            program = Program.load(place / config["program"])
+            kind, encoder_config = config["encoder"]["kind"], config["encoder"]["config"]
+            model = cls(program, encoder_class(kind).from_config(encoder_config), config["query"])
+            model.parameters_of_rules.extend((id, tuple(map(parse_value, index))) for id, index in config["parameters"])
+            model.load_state_dict(load_file(place / "model.safetensors"))
+        except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+            raise RunError(f"{place}: its parts do not fit together ({error}): train it again") from error
+        return model.to(choose_device(device)).eval()
 
     def _reading(self, structure: object, facts: Facts) -> tuple[DerivationGraph, Reading]:
         if structure in self._readings:
@@ -203,6 +257,10 @@ def _structure(facts: Facts) -> object:
         (signature, tuple(tuple(key(value) for value in row) for row in rows))
         for signature, rows in sorted(facts.items())
     )
+
+
+def _query_text(query: Query) -> str:
+    return f"not {query.atom}" if query.negated else str(query.atom)
 
 
 def _tiled(keys: Keys, times: int) -> Keys:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nesy.errors import RunError
+from nesy.language.core import RuleFile
 
 MANIFEST = "manifest.json"
 FORMAT = "nesy-run"
@@ -86,6 +88,25 @@ def check(folder: Path) -> None:
             raise RunError(f"{folder}: incomplete: `{name}` is missing")
         if _digest(path) != digest:
             raise RunError(f"{path}: not the file that training wrote (its SHA-256 differs)")
+
+
+def write_rules(folder: Path, files: Sequence[RuleFile]) -> str:
+    """Copy a program's files into `rules/` of a run; gives the place of the main one.
+
+    Each keeps its place relative to the main file, which moves down as far as an include climbs up.
+
+    Raises: RunError for an include by an absolute path.
+    """
+    for file in files:
+        if PurePosixPath(file.place).is_absolute():
+            raise RunError(f"a run holds its rule files: include `{file.place}` by a relative path or a library's name")
+    depth = max((PurePosixPath(file.place).parts.count("..") for file in files), default=0)
+    base = PurePosixPath("rules", *["up"] * depth)
+    for file in files:
+        path = folder / posixpath.normpath(base / file.place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.source.text, encoding="utf-8")
+    return str(base / files[0].place)
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def ask(
 
     answer = nesy.Model.from_pretrained(folder, device=device).ask(question)
     if as_json:
-        _print_json(answer.to_dict(explain=True, certify=True))
+        _print_json(answer.to_dict(explain=True))
     else:
         print(answer.explain())
 
