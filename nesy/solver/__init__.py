@@ -1,0 +1,26 @@
+"""Z3, wrapped: what it is asked is SMT-LIB text, what it says is plain data, and `unknown` is never a pass.
+
+check_constraints                     can the hard constraints of a program hold together?
+certify, Certifier, claim_of          does a proof's answer follow from the rules and its leaves?
+smallest_change                       the fewest, most probable other outcomes after which an answer is another
+repair, explain_impossible            conflicts of proposals with constraints; evidence that no world meets
+"""
+
+from nesy.solver.certificate import Certificate, Certifier, Claim, certify, claim_of
+from nesy.solver.change import smallest_change
+from nesy.solver.conflicts import explain_impossible, repair
+from nesy.solver.constraints import Consistency, Demand, check_constraints
+
+__all__ = [
+    "Certificate",
+    "Certifier",
+    "Claim",
+    "Consistency",
+    "Demand",
+    "certify",
+    "check_constraints",
+    "claim_of",
+    "explain_impossible",
+    "repair",
+    "smallest_change",
+]

@@ -1,0 +1,139 @@
+"""An explanation as plain data: what every picture, page and terminal tree is drawn from.
+
+Proofs are trees over the nodes of a derivation graph. Here they become *steps* with their text, their rule and
+what was seen; a sub-proof that is used twice is one step that is referred to twice. Nothing in here knows how
+it will look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from typing import Literal as OneOf
+
+from nesy.language.values import Value
+
+Kind = OneOf["chosen", "fact", "derived", "absent", "aggregate", "condition"]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What an encoder looked at for one key: characters of the input's text, a picture, or a row.
+
+    `start` and `end` are character offsets in the input's text, where it is one; `picture` is its name and `image`
+    its PNG bytes, where there is one.
+    """
+
+    text: str
+    start: int | None = None
+    end: int | None = None
+    picture: str | None = None
+    image: bytes | None = field(default=None, repr=False)
+
+
+class Saw(Protocol):
+    """What was seen in the input for a choice: its predicate's name and the values of its key."""
+
+    def __call__(self, name: str, key: tuple[Value, ...], /) -> Sighting | None: ...
+
+
+@dataclass(frozen=True)
+class RuleNote:
+    """The rule of a step: `place` is `file:line`, `text` the rule as it was written."""
+
+    place: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One element of an aggregate: its weight, and the step that says why it holds or does not."""
+
+    weight: float | int
+    step: int
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a proof.
+
+    `probability` is the chance that all that this step rests on holds; 1 for a certain fact. `children` are the steps
+    it follows from; `note` is a few words where the kind alone does not say it.
+    """
+
+    id: int
+    kind: Kind
+    text: str
+    holds: bool
+    probability: float
+    rule: RuleNote | None = None
+    sighting: Sighting | None = None
+    children: tuple[int, ...] = ()
+    counted: tuple[Counted, ...] = ()
+    note: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The literal as the language writes it."""
+        return self.text if self.holds else f"not {self.text}"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One proof: its first step, its probability, and its share of the answer's."""
+
+    root: int
+    probability: float
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Blame:
+    """What one leaf does for the answer: the slope, and what the answer would be without it."""
+
+    text: str
+    probability: float
+    gradient: float
+    without: float
+    loss: float  # how much of the answer the leaf carries; negative where it speaks against the answer
+    sighting: Sighting | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A further finding, as a title and lines of text: why not, what would change it, a certificate, a conflict."""
+
+    title: str
+    lines: tuple[str, ...]
+    kind: OneOf["certificate", "change", "why_not", "conflict", "other"] = "other"
+    good: bool | None = None
+    data: Any = None  # what the JSON says
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that is said about one answer."""
+
+    answer: str
+    probability: float
+    steps: tuple[Step, ...]
+    reasons: tuple[Reason, ...]
+    method: str = ""
+    text: str | None = None  # the input, where it is a text: sightings point into it
+    blame: tuple[Blame, ...] = ()
+    sections: tuple[Section, ...] = ()
+
+    @property
+    def uses(self) -> dict[int, int]:
+        """How often each step is referred to."""
+        found: dict[int, int] = {}
+        for root in [reason.root for reason in self.reasons] + [c for step in self.steps for c in step.children]:
+            found[root] = found.get(root, 0) + 1
+        return found
+
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Everything that the proofs rest on in the input, each once, in reading order."""
+        seen = {step.sighting: None for step in self.steps if step.sighting is not None}
+        return tuple(sorted(seen, key=lambda s: (s.start is None, s.start or 0, s.text)))
