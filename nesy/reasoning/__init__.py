@@ -1,3 +1,7 @@
+from nesy.reasoning.evaluation import Limits as Limits
+from nesy.reasoning.evaluation import Relations as Relations
+from nesy.reasoning.evaluation import evaluate as evaluate
+from nesy.reasoning.evaluation import ground as ground
 from nesy.reasoning.readings.budget import Budget as Budget
 from nesy.reasoning.readings.exact import Reading as Reading
 from nesy.reasoning.readings.exact import exact as exact

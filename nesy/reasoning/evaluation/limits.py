@@ -1,0 +1,95 @@
+"""Limits on time and size, and the guard that watches them while rules run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from nesy.errors import LimitError
+from nesy.language.core import Rule
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one evaluation may use. The defaults stop a laptop from swapping; None lifts a limit.
+
+    `tuples` counts derived rows of all relations, `instances` the rows of the largest join, `depth` how deeply
+    structures may be nested, `results` the possible results of one aggregate.
+    """
+
+    seconds: float | None = 300.0
+    tuples: int | None = 20_000_000
+    instances: int | None = 60_000_000
+    rounds: int | None = 1_000_000
+    depth: int = 400
+    results: int = 100_000
+
+
+@dataclass
+class _Growth:
+    rows: int = 0
+    rounds: int = 0
+
+
+@dataclass
+class Guard:
+    """Counts what each rule adds, and stops the evaluation at a limit with an error that names the rule that grows."""
+
+    limits: Limits
+    start: float = field(default_factory=time.perf_counter)
+    tuples: int = 0
+    _growth: dict[int, tuple[Rule, _Growth]] = field(default_factory=dict[int, tuple[Rule, _Growth]])
+    _rule: Rule | None = None
+
+    def enter(self, rule: Rule) -> None:
+        """The rule that is about to run; checks the time."""
+        self._rule = rule
+        seconds = self.limits.seconds
+        if seconds is not None and time.perf_counter() - self.start > seconds:
+            raise LimitError(self._report(f"the time limit of {seconds:g} s was reached", f"seconds={2 * seconds:g}"))
+
+    def added(self, rule: Rule, rows: int) -> None:
+        """A rule has added rows to its head's relation."""
+        entry = self._growth.get(id(rule))
+        if entry is None:
+            entry = self._growth[id(rule)] = (rule, _Growth())
+        entry[1].rows += rows
+        entry[1].rounds += 1
+        self.tuples += rows
+        limit = self.limits.tuples
+        if limit is not None and self.tuples > limit:
+            raise LimitError(self._report(f"the limit of {limit:,} derived tuples was reached", f"tuples={2 * limit}"))
+
+    def expect(self, rows: int) -> None:
+        """A join is about to have this many rows."""
+        limit = self.limits.instances
+        if limit is not None and rows > limit:
+            raise LimitError(
+                self._report(f"a join of {rows:,} rows is over the limit of {limit:,}", f"instances={2 * rows}", False)
+            )
+
+    def round(self, number: int) -> None:
+        limit = self.limits.rounds
+        if limit is not None and number > limit:
+            raise LimitError(self._report(f"the limit of {limit:,} rounds was reached", f"rounds={2 * limit}"))
+
+    def _report(self, what: str, option: str, grows: bool = True) -> str:
+        seconds = max(time.perf_counter() - self.start, 1e-9)
+        lines = [f"{what} after {seconds:.1f} s"]
+        if grows and self._growth:
+            rule, growth = max(self._growth.values(), key=lambda entry: entry[1].rows)
+            lines.append(
+                f"  most tuples come from {describe(rule)}: {growth.rows:,} in {growth.rounds:,} rounds"
+                f" ({growth.rows / seconds:,.0f} per second)"
+            )
+        elif self._rule is not None:
+            lines.append(f"  in {describe(self._rule)}")
+        lines.append(f"  hint: does the rule reach an end? if so, raise the limit with Limits({option})")
+        return "\n".join(lines)
+
+
+def describe(rule: Rule) -> str:
+    """A rule as an error names it: its head and its place."""
+    head = " ; ".join(map(str, rule.heads))
+    place = f" ({rule.span.place})" if rule.span is not None else ""
+    return f"the rule for `{head}`{place}"
