@@ -11,11 +11,6 @@ from typing import TypeAlias
 
 from nesy.source import Span
 
-
-def _span() -> Span:
-    return field(compare=False, repr=False)
-
-
 # -- terms ---------------------------------------------------------------------------------------
 
 
@@ -24,13 +19,13 @@ class Variable:
     """A variable; `_` is one too, each occurrence a different one."""
 
     name: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
     value: int | float
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Number) and type(self.value) is type(other.value) and self.value == other.value
@@ -42,7 +37,7 @@ class Number:
 @dataclass(frozen=True, slots=True)
 class String:
     value: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +46,15 @@ class Call:
 
     name: str
     arguments: tuple[Term, ...]
-    span: Span = _span()
-    name_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ListTerm:
     items: tuple[Term, ...]
     tail: Term | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class Operation:
 
     operator: str
     arguments: tuple[Term, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ class Element:
 
     terms: tuple[Term, ...]
     conditions: tuple[Body, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,7 @@ class Aggregate:
 
     function: str
     elements: tuple[Element, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +89,7 @@ class Group:
     """Parentheses around something that is not a plain term."""
 
     body: Body
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 Term: TypeAlias = Variable | Number | String | Call | ListTerm | Operation | Aggregate | Group
@@ -106,7 +101,7 @@ Term: TypeAlias = Variable | Number | String | Call | ListTerm | Operation | Agg
 @dataclass(frozen=True, slots=True)
 class Negation:
     body: Body
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +110,19 @@ class Comparison:
 
     terms: tuple[Term, ...]
     operators: tuple[str, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Conjunction:
     parts: tuple[Body, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Disjunction:
     parts: tuple[Body, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 Body: TypeAlias = Term | Negation | Comparison | Conjunction | Disjunction
@@ -140,7 +135,7 @@ Body: TypeAlias = Term | Negation | Comparison | Conjunction | Disjunction
 class Head:
     probability: Term | None
     atom: Term
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,22 +144,22 @@ class Rule:
 
     heads: tuple[Head, ...]
     body: Body | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
     body: Body
     weight: Term | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Include:
     name: str
     alias: str | None
-    span: Span = _span()
-    name_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +167,7 @@ class ValueSet:
     """`{a, b, c}`"""
 
     values: tuple[Term, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +176,13 @@ class Range:
 
     low: Term
     high: Term
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TypeName:
     name: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 Domain: TypeAlias = ValueSet | Range | TypeName
@@ -197,8 +192,8 @@ Domain: TypeAlias = ValueSet | Range | TypeName
 class TypeDeclaration:
     name: str
     domain: Domain
-    span: Span = _span()
-    name_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +202,7 @@ class Declaration:
 
     keyword: str
     atoms: tuple[Term, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,15 +210,15 @@ class NeuralDeclaration:
     atom: Term
     domain: Domain | None
     body: Body | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class FactsFile:
     predicate: Term
     path: str
-    span: Span = _span()
-    path_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    path_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +227,7 @@ class Ask:
 
     keyword: str
     condition: Body
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 Statement: TypeAlias = Rule | Constraint | Include | TypeDeclaration | Declaration | NeuralDeclaration | FactsFile | Ask
@@ -243,7 +238,7 @@ class Comment:
     """A comment with its marks, for the formatter and for doc texts."""
 
     text: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)

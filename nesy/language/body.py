@@ -44,10 +44,12 @@ class BodyLowering:
     define: Define
     defined: Set[tuple[str, int]]  # predicates with a rule or fact
     outside: Counter[str]  # how often each variable occurs in the whole statement
+    siblings: Sequence[ast.Body] = ()  # the conditions of the conjunction that is being lowered
 
     def literals(self, conditions: Sequence[ast.Body]) -> list[core.BodyLiteral]:
         """The core literals of a conjunction."""
         result: list[core.BodyLiteral] = []
+        self.siblings = conditions
         for condition in conditions:
             literals = list(self._condition(condition))
             result += self.scope.take_moved()
@@ -188,7 +190,8 @@ class BodyLowering:
                 text = " ".join(inner.span.text.split())
                 arguments = tuple(core.Variable(self.scope.renamed.get(name, name)) for name in names)
                 formal = tuple(core.Variable(name) for name in names)
-                atom = self.define(text, formal, alternatives([body], Counter()), span)
+                bodies = [(*self._binding(names, body), *body) for body in alternatives([body], Counter())]
+                atom = self.define(text, formal, bodies, span)
                 yield core.Literal(replace(atom, arguments=arguments), negated=True)
             case ast.Negation(body):
                 yield from self._condition(body)
@@ -215,6 +218,29 @@ class BodyLowering:
                 if self.dialect == "problog":
                     refuse_builtin(inner, self.defined)
                 yield self._negated_atom(inner)
+
+    def _binding(self, names: Sequence[str], body: tuple[ast.Body, ...]) -> list[ast.Body]:
+        """The conditions beside a negated group that bind the variables which the group itself does not."""
+        own = {name for part in body for name in _bound_by(part)}
+        needed = [name for name in names if name not in own]
+        covered = set(own)
+        chosen: dict[int, ast.Body] = {}
+        while needed:
+            name = needed.pop()
+            if name in covered:
+                continue
+            covered.add(name)
+            holders = [(i, part) for i, part in enumerate(self.siblings) if name in _bound_by(part)]
+            for index, part in holders[:1]:
+                chosen[index] = part
+                covered.update(_bound_by(part))
+            if holders:
+                continue
+            for index, part in enumerate(self.siblings):
+                if isinstance(part, ast.Comparison) and name in _count(part):
+                    chosen[index] = part
+                    needed.extend(_count(part))
+        return [chosen[index] for index in sorted(chosen)]
 
     def _negated_atom(self, inner: ast.Body) -> core.Literal:
         if not any(variable.name == "_" for variable in variables(inner)):
@@ -243,6 +269,17 @@ class BodyLowering:
         formal = tuple(core.Variable(f"X{index + 1}") for index in range(len(named)))
         atom = self.define(f"some {sign}{call.name}({','.join(mask)})", formal, [(body,)], inner.span)
         return core.Literal(replace(atom, arguments=tuple(named), span=inner.span), negated=True)
+
+
+def _bound_by(part: ast.Body) -> list[str]:
+    """The variables that a condition binds without help: those of a positive atom."""
+    match part:
+        case ast.Call(arguments=arguments) | ast.Operation("-", (ast.Call(arguments=arguments),)):
+            # What stands in arithmetic inside the atom is computed, not bound.
+            plain = [argument for argument in arguments if not isinstance(argument, ast.Operation)]
+            return [variable.name for argument in plain for variable in variables(argument)]
+        case _:
+            return []
 
 
 def _count(body: ast.Body) -> Counter[str]:

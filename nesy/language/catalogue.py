@@ -1,13 +1,13 @@
 """The catalogue of diagnostics: every message the language can give, in one place.
 
-`report` makes a diagnostic of an entry. `docs/diagnostics.md` is generated from this file, and the
-tests run each entry's wrong program and its correction.
+`report` makes a diagnostic of an entry. `docs/diagnostics.md` is generated from this file
+(`python -m nesy.language.catalogue_page`), and the tests run each entry's wrong program and its correction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from nesy.diagnostics import Diagnostic, Label, Severity
@@ -18,19 +18,20 @@ from nesy.source import Span
 class Entry:
     """A kind of mistake. `message`, `note` and `hint` are templates over what `report` is given.
 
-    `wrong` is a program that gives this diagnostic, `right` its correction; `files` are the other files
-    that they need.
+    `title` heads its page; `wrong` is a program that gives this diagnostic, `right` its correction; `files`
+    are further files that either needs.
     """
 
     code: str
+    title: str
     message: str
+    wrong: str
+    right: str
     note: str = ""
     hint: str = ""
-    explanation: str = ""
-    wrong: str = ""
-    right: str = ""
     severity: Severity = "error"
     dialect: str = "nesy"
+    files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def report(
@@ -57,99 +58,341 @@ def report(
     )
 
 
-_ENTRIES = (
-    # -- reading ---------------------------------------------------------------------------------
-    Entry("N101", "{problem}"),
-    Entry("N102", "expected {expected}, found {found}"),
-    Entry("N103", "the text ends inside a statement", hint="end the statement with `.`"),
-    Entry("N104", "`{found}` is not part of the language"),
-    Entry("N105", "this text is never closed", hint="close it with {mark} on the same line"),
-    Entry("N106", "this comment is never closed", hint="close it with `*%`"),
-    Entry("N107", "this is nested more than {limit} levels deep", hint="split it into several rules"),
+_READING = (
+    Entry(
+        "N102",
+        "A word that cannot stand here",
+        "expected {expected}, found {found}",
+        wrong="path(X, Y) :- edge(X Y).\nedge(a, b).",
+        right="path(X, Y) :- edge(X, Y).\nedge(a, b).",
+    ),
+    Entry(
+        "N103",
+        "The text ends inside a statement",
+        "the text ends inside a statement",
+        hint="end the statement with `.`",
+        wrong="edge(a, b).\nedge(b, c)",
+        right="edge(a, b).\nedge(b, c).",
+    ),
+    Entry(
+        "N104",
+        "A character that is not part of the language",
+        "`{found}` is not part of the language",
+        hint="a name with other characters than letters, digits and `_` is written in quotes: `'été'`",
+        wrong="costs(tea, 3 €).",
+        right="costs(tea, 3, '€').",
+    ),
+    Entry(
+        "N105",
+        "A quoted text that is never closed",
+        "this text is never closed",
+        hint="close it with {mark} on the same line",
+        wrong='says(ann, "hello).',
+        right='says(ann, "hello").',
+    ),
+    Entry(
+        "N106",
+        "A comment that is never closed",
+        "this comment is never closed",
+        hint="close it with `*%`",
+        wrong="edge(a, b).\n%* the rest is\nedge(b, c).",
+        right="edge(a, b).\n%* the rest is *%\nedge(b, c).",
+    ),
+    Entry(
+        "N107",
+        "Nested too deep",
+        "this is nested more than {limit} levels deep",
+        hint="split it into several rules",
+        wrong="n(1).\np(X) :- n(Y), X = Y" + " + 1" * 120 + ".",
+        right="n(1).\np(X) :- n(Y), X = Y + 120.",
+    ),
     Entry(
         "N108",
+        "A statement with too many words",
         "this statement has more than {limit} words",
         hint='keep large tables in a file: `#facts p from "p.csv".`',
+        wrong="#type t = {" + ", ".join(f"a{i}" for i in range(10_001)) + "}.",
+        right="#type t = {a0, a1, a2}.",
     ),
     Entry(
         "N109",
+        "Not an atom",
         "`{found}` is not an atom",
         note="an atom is a predicate's name, with its terms in parentheses",
         hint="{instead}",
+        wrong="Path(a, b).\nX :- edge(a, b).\nedge(a, b).",
+        right="path(a, b).\nx :- edge(a, b).\nedge(a, b).",
     ),
-    Entry("N110", "{what} cannot stand here", hint="{instead}"),
-    Entry("N111", "the number {found} is too large", note="integers are 64 bits wide, decimals are finite"),
-    Entry("N112", "a soft constraint needs its weight", hint="write the weight behind the full stop: `:~ body. [1.5]`"),
-    # -- names, arities, safety ----------------------------------------------------------------
-    Entry("N201", "predicate `{name}` is never defined", hint="{instead}"),
-    Entry("N202", "`{name}` has {expected} arguments, not {found}"),
+    Entry(
+        "N110",
+        "Something that cannot stand here",
+        "{what} cannot stand here",
+        hint="{instead}",
+        wrong="edge(a, b).\nmany :- #count{ X : edge(X, _) }.",
+        right="edge(a, b).\nmany :- #count{ X : edge(X, _) } > 2.",
+    ),
+    Entry(
+        "N111",
+        "A number that is too large",
+        "the number {found} is too large",
+        note="integers are 64 bits wide, decimals are finite",
+        wrong="population(99999999999999999999).",
+        right="population(8000000000).",
+    ),
+    Entry(
+        "N112",
+        "A soft constraint without its weight",
+        "a soft constraint needs its weight",
+        hint="write the weight behind the full stop: `:~ body. [1.5]`",
+        wrong="0.5::a. 0.5::b.\n:~ a, b.",
+        right="0.5::a. 0.5::b.\n:~ a, b. [1.5]",
+    ),
+)
+
+_NAMES = (
+    Entry(
+        "N201",
+        "A predicate that is never defined",
+        "predicate `{name}` is never defined",
+        hint="{instead}",
+        wrong="parent(ann, bob).\ngrandparent(X, Z) :- parent(X, Y), parnt(Y, Z).",
+        right="parent(ann, bob).\ngrandparent(X, Z) :- parent(X, Y), parent(Y, Z).",
+    ),
+    Entry(
+        "N202",
+        "A predicate with another number of arguments",
+        "`{name}` has {expected} arguments, not {found}",
+        wrong="parent(ann, bob).\nadult(X) :- parent(X).",
+        right="parent(ann, bob).\nadult(X) :- parent(X, _).",
+    ),
     Entry(
         "N203",
+        "A variable in the head that the body does not bind",
         "variable `{name}` in the head is never bound by the body",
         note="each head variable must occur in a positive body literal",
+        wrong="brother(ann, bob). parent(bob, cy).\nuncle(X, Z) :- brother(X, Y), parent(Y, _).",
+        right="brother(ann, bob). parent(bob, cy).\nuncle(X, Z) :- brother(X, Y), parent(Y, Z).",
     ),
     Entry(
         "N204",
+        "A variable that occurs only under `not`",
         "variable `{name}` occurs only under `not`",
         note="`not` tests what is bound elsewhere; it cannot bind a variable",
         hint="{instead}",
+        wrong="person(ann). likes(bob, ann).\nlonely(X) :- person(X), not likes(Y, X).",
+        right="person(ann). likes(bob, ann).\nlonely(X) :- person(X), not likes(_, X).",
     ),
     Entry(
         "N205",
+        "A variable that is compared but never bound",
         "variable `{name}` is compared but never bound",
         note="a comparison tests values; only `=` with a bound side binds a variable",
+        wrong="age(ann, 31).\nadult(X) :- age(X, _), A >= 18.",
+        right="age(ann, 31).\nadult(X) :- age(X, A), A >= 18.",
     ),
     Entry(
         "N206",
+        "A variable of an aggregate that is never bound",
         "variable `{name}` is used in an aggregate but never bound",
         note="inside an aggregate, a variable is bound by a condition there or by the rest of the body",
+        wrong="pays(ann, 3).\ntotal(S) :- S = #sum{ W : pays(_, V) }.",
+        right="pays(ann, 3).\ntotal(S) :- S = #sum{ W : pays(_, W) }.",
     ),
-    Entry("N207", "variable `{name}` in the probability is never bound by the body"),
-    Entry("N208", "`{name}` is not a function of {found} arguments", hint="{instead}"),
-    Entry("N209", "arithmetic inside an atom is not evaluated in ProbLog", hint="{instead}"),
-    Entry("N210", "{problem}", note="a function with constant arguments is computed when the program is read"),
-    Entry("N211", "`{name}` is a comparison's or a function's name and cannot be defined"),
-    # -- strata -----------------------------------------------------------------------------------
+    Entry(
+        "N207",
+        "A variable of a probability that is never bound",
+        "variable `{name}` in the probability is never bound by the body",
+        wrong="road(a, b, 0.9).\nP::open(X, Y) :- road(X, Y, _).",
+        right="road(a, b, 0.9).\nP::open(X, Y) :- road(X, Y, P).",
+    ),
+    Entry(
+        "N208",
+        "Not a function",
+        "`{name}` is not a function of {found} arguments",
+        hint="{instead}",
+        dialect="problog",
+        wrong="n(4).\nr(Y) :- n(X), Y is sqr(X).",
+        right="n(4).\nr(Y) :- n(X), Y is sqrt(X).",
+    ),
+    Entry(
+        "N209",
+        "Arithmetic inside an atom of a ProbLog program",
+        "arithmetic inside an atom is not evaluated in ProbLog",
+        hint="{instead}",
+        dialect="problog",
+        wrong="n(1).\nnext(X + 1) :- n(X).",
+        right="n(1).\nnext(Y) :- n(X), Y is X + 1.",
+    ),
+    Entry(
+        "N210",
+        "Arithmetic without a result",
+        "{problem}",
+        note="a function with constant arguments is computed when the program is read",
+        wrong="share(1 / 0).",
+        right="share(1 / 2).",
+    ),
+)
+
+_STRATA = (
     Entry(
         "N301",
+        "Negation through recursion",
         "`{name}` depends on its own negation",
         note="negation must be stratified: no predicate may depend on itself through `not`",
+        wrong="move(a, b).\nwins(X) :- move(X, Y), not wins(Y).",
+        right="move(a, b).\nmoves(X) :- move(X, _).\nwins(X) :- move(X, Y), not moves(Y).",
     ),
     Entry(
         "N302",
+        "An aggregate through recursion",
         "`{name}` depends on an aggregate over itself",
         note="aggregates must be stratified: no predicate may depend on itself through an aggregate",
+        wrong="score(a, 1).\nscore(b, N) :- N = #sum{ S : score(_, S) }.",
+        right="score(a, 1).\ntotal(b, N) :- N = #sum{ S : score(_, S) }.",
     ),
-    # -- probabilities and choices ------------------------------------------------------------------
-    Entry("N401", "the probability {value} is not between 0 and 1"),
+)
+
+_CHANCE = (
+    Entry(
+        "N401",
+        "A probability outside of 0 to 1",
+        "the probability {value} is not between 0 and 1",
+        wrong="30::rain.",
+        right="0.30::rain.",
+    ),
     Entry(
         "N402",
+        "Alternatives that sum to more than 1",
         "the probabilities of this choice sum to {total}, more than 1",
         note="the alternatives of an annotated disjunction exclude each other",
+        wrong="0.6::red; 0.6::blue.",
+        right="0.6::red; 0.4::blue.",
     ),
     Entry(
         "N403",
-        "alternatives without a probability",
+        "Alternatives without a probability",
+        "this alternative has no probability",
         note="`;` in a head separates the alternatives of a choice",
         hint="give each alternative its probability, as in `0.4::a; 0.6::b.`",
+        wrong="heads; tails.",
+        right="0.5::heads; 0.5::tails.",
     ),
     Entry(
-        "N404", "this is not a probability", hint="write a number, an expression over the rule's variables, or `t(0.3)`"
+        "N404",
+        "Not a probability",
+        "this is not a number",
+        hint="write a number, an expression over the rule's variables, or `t(0.3)` for one that is learned",
+        wrong="often::rain.",
+        right="0.7::rain.",
     ),
-    Entry("N405", "the weight of a soft constraint must not be negative", hint="turn the condition round with `not`"),
-    Entry("N406", "{what} cannot have a probability"),
-    # -- declarations -----------------------------------------------------------------------------
-    Entry("N501", "cannot find `{name}` to include", note="{looked}", hint="{instead}"),
-    Entry("N502", "`{name}` includes itself", note="includes must not go in a circle"),
-    Entry("N503", "`{name}` is already included", severity="warning"),
-    Entry("N504", "type `{name}` is not declared", hint="{instead}"),
-    Entry("N505", "`{name}` is declared twice"),
-    Entry("N506", "{problem}", hint="{instead}"),
-    Entry("N507", "`{name}` is {what} and cannot be the head of a rule"),
-    Entry("N508", "cannot read `{name}`: {problem}"),
-    # -- ProbLog ----------------------------------------------------------------------------------
-    Entry("N601", "`{name}` of Prolog is not part of the language", hint="{instead}"),
-    Entry("N602", "the directive `{name}` of Prolog is not part of the language", hint="{instead}"),
+    Entry(
+        "N405",
+        "A negative weight",
+        "the weight of a soft constraint must not be negative",
+        hint="turn the condition round with `not`",
+        wrong="0.5::rain.\n:~ rain. [-1]",
+        right="0.5::rain.\n:~ not rain. [1]",
+    ),
+    Entry(
+        "N406",
+        "Something that cannot have a probability",
+        "{what} cannot have a probability",
+        wrong="0.5::rain.\n0.5::query(rain).",
+        right="0.5::rain.\nquery(rain).",
+    ),
 )
 
-CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.code: entry for entry in _ENTRIES})
+_DECLARATIONS = (
+    Entry(
+        "N501",
+        "A library that cannot be found",
+        "cannot find `{name}` to include",
+        note="{looked}",
+        hint="{instead}",
+        wrong='#include "famly".',
+        right='#include "family".',
+        files={"family.nesy": "parent(ann, bob)."},
+    ),
+    Entry(
+        "N502",
+        "Includes in a circle",
+        "`{name}` includes itself",
+        note="includes must not go in a circle",
+        wrong='#include "family".\nperson(ann).',
+        right="person(ann).",
+        files={"family.nesy": '#include "wrong".\nparent(ann, bob).'},
+    ),
+    Entry(
+        "N503",
+        "A library included twice",
+        "`{name}` is already included",
+        severity="warning",
+        wrong='#include "family".\n#include "family".',
+        right='#include "family".',
+        files={"family.nesy": "parent(ann, bob)."},
+    ),
+    Entry(
+        "N504",
+        "A type that is not declared",
+        "type `{name}` is not declared",
+        hint="{instead}",
+        wrong="#type colour = {red, green}.\n#input box(i).\n#neural shade(I) -> color :- box(I).",
+        right="#type colour = {red, green}.\n#input box(i).\n#neural shade(I) -> colour :- box(I).",
+    ),
+    Entry(
+        "N505",
+        "Declared twice",
+        "`{name}` is declared twice",
+        wrong="#input token(i, word).\n#input token(i, text).",
+        right="#input token(i, word).",
+    ),
+    Entry(
+        "N506",
+        "A declaration that does not fit",
+        "{problem}",
+        hint="{instead}",
+        wrong="#type digit = 9..0.",
+        right="#type digit = 0..9.",
+    ),
+    Entry(
+        "N507",
+        "A rule for what data or an encoder gives",
+        "`{name}` is {what} and cannot be the head of a rule",
+        hint="give the rule's head a name of its own",
+        wrong="#input token(i, word).\ntoken(0, start).",
+        right="#input token(i, word).\nword(0, start).\nword(I, W) :- token(I, W).",
+    ),
+    Entry(
+        "N508",
+        "A file that cannot be read",
+        "cannot read `{name}`: {problem}",
+        wrong='#include "family".',
+        right='#include "people".',
+        files={"family.nesy": "\0", "people.nesy": "person(ann)."},
+    ),
+)
+
+_PROLOG = (
+    Entry(
+        "N601",
+        "A built-in predicate of Prolog",
+        "`{name}` of Prolog is not part of the language",
+        hint="{instead}",
+        dialect="problog",
+        wrong="p(1). p(2).\nall(L) :- findall(X, p(X), L).",
+        right="p(1). p(2).\nfirst(X) :- p(X), \\+ (p(Y), Y < X).",
+    ),
+    Entry(
+        "N602",
+        "A directive of Prolog",
+        "the directive `{name}` of Prolog is not part of the language",
+        hint="{instead}",
+        dialect="problog",
+        wrong=":- use_module(library(assert)).\n0.5::heads.",
+        right="0.5::heads.",
+    ),
+)
+
+CATALOGUE: Mapping[str, Entry] = MappingProxyType(
+    {entry.code: entry for group in (_READING, _NAMES, _STRATA, _CHANCE, _DECLARATIONS, _PROLOG) for entry in group}
+)

@@ -41,12 +41,12 @@ class Unit:
 class Reading:
     """All statements of a program, included files in place of their `#include`."""
 
-    units: list[Unit] = field(default_factory=list)
-    files: list[ast.File] = field(default_factory=list)
-    sources: list[RuleFile] = field(default_factory=list)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-    broken: set[str] = field(default_factory=set)  # names in statements that could not be read
-    done: dict[Path, Span | None] = field(default_factory=dict)
+    units: list[Unit] = field(default_factory=list[Unit])
+    files: list[ast.File] = field(default_factory=list[ast.File])
+    sources: list[RuleFile] = field(default_factory=list[RuleFile])
+    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    broken: set[str] = field(default_factory=set[str])  # names in statements that could not be read
+    done: dict[Path, Span | None] = field(default_factory=dict[Path, Span | None])
 
 
 def read_file(path: Path, shown: str | None = None) -> Source:
@@ -99,9 +99,7 @@ def read_program(source: Source, dialect: Dialect, folder: Path | None, path: Pa
     return reading
 
 
-def _read(
-    source: Source, dialect: Dialect, folder: Path | None, reading: Reading, inside: list[Path], at: str
-) -> None:
+def _read(source: Source, dialect: Dialect, folder: Path | None, reading: Reading, inside: list[Path], at: str) -> None:
     parsed = parser().parse(source, dialect)
     reading.files.append(parsed.file)
     reading.sources.append(RuleFile(at, source))

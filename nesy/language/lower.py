@@ -24,21 +24,31 @@ from nesy.language.values import Symbol, Value
 from nesy.source import Span
 
 
+@dataclass(frozen=True)
+class Auxiliary:
+    """A predicate made for a part of a body: its head, and the bodies that define it."""
+
+    head: core.Atom
+    bodies: tuple[tuple[ast.Body, ...], ...]
+
+
 @dataclass
 class Draft:
     """A core program in the making."""
 
-    facts: list[core.Atom] = field(default_factory=list)
-    rules: list[core.Rule] = field(default_factory=list)
-    constraints: list[core.Rule] = field(default_factory=list)
-    queries: list[core.Query] = field(default_factory=list)
-    evidence: list[core.Evidence] = field(default_factory=list)
-    neural: dict[str, core.Neural] = field(default_factory=dict)
-    declared: dict[core.Signature, core.Predicate] = field(default_factory=dict)
-    types: dict[str, ast.TypeDeclaration] = field(default_factory=dict)
-    statement_of: dict[int, ast.Statement] = field(default_factory=dict)  # rule id -> where it comes from
-    auxiliary: dict[str, core.Atom] = field(default_factory=dict)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    facts: list[core.Atom] = field(default_factory=list[core.Atom])
+    rules: list[core.Rule] = field(default_factory=list[core.Rule])
+    constraints: list[core.Rule] = field(default_factory=list[core.Rule])
+    queries: list[core.Query] = field(default_factory=list[core.Query])
+    evidence: list[core.Evidence] = field(default_factory=list[core.Evidence])
+    neural: dict[str, core.Neural] = field(default_factory=dict[str, core.Neural])
+    declared: dict[core.Signature, core.Predicate] = field(default_factory=dict[core.Signature, core.Predicate])
+    types: dict[str, ast.TypeDeclaration] = field(default_factory=dict[str, ast.TypeDeclaration])
+    statement_of: dict[int, ast.Statement] = field(
+        default_factory=dict[int, ast.Statement]
+    )  # rule id -> where it comes from
+    auxiliary: dict[str, Auxiliary] = field(default_factory=dict[str, Auxiliary])
+    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     unknown_fails: bool = False  # ProbLog's `:- unknown(fail).`
     next_id: int = 0
     next_choice: int = 0
@@ -337,19 +347,16 @@ class Lowering:
     # -- parts -------------------------------------------------------------------------------
 
     def _scope(self, whole: object, conditions: Sequence[ast.Body], outside: Counter[str]) -> Scope:
-        shared: set[str] = set()
-        inside: Counter[str] = Counter()
-        bound: set[str] = set()
-        for condition in conditions:
-            for item in walk(condition):
-                if isinstance(item, ast.Aggregate):
-                    inside.update(variable.name for variable in variables(item))
-            if isinstance(condition, ast.Call | ast.Operation):
-                bound.update(variable.name for variable in variables(condition))
-        for name, count in Counter(variable.name for variable in variables(whole)).items():
-            if count > inside[name]:
-                shared.add(name)
-        return Scope(set(outside), shared, bound)
+        """The scope of one rule; `outside` counts the variables of the whole statement."""
+        aggregates = [item for condition in conditions for item in walk(condition) if isinstance(item, ast.Aggregate)]
+        if not aggregates:
+            names = set(outside)
+            return Scope(names, names, set())
+        inside = Counter(variable.name for aggregate in aggregates for variable in variables(aggregate))
+        here = Counter(variable.name for variable in variables(whole))
+        shared = {name for name, count in here.items() if count > inside[name]}
+        positive = [condition for condition in conditions if isinstance(condition, ast.Call | ast.Operation)]
+        return Scope(set(outside), shared, {variable.name for variable in variables(tuple(positive))})
 
     def _lowering(self, scope: Scope, outside: Counter[str], dialect: Dialect) -> BodyLowering:
         def define(
@@ -368,14 +375,13 @@ class Lowering:
         dialect: Dialect,
     ) -> core.Atom:
         """An auxiliary predicate that holds of the formal arguments when one of the bodies does."""
-        known = self.draft.auxiliary.get(text)
-        if known is not None and known.arguments == formal:
-            return known
         name, number = text, 2
-        while name in self.draft.auxiliary:
+        while (known := self.draft.auxiliary.get(name)) is not None:
+            if known.head.arguments == formal and known.bodies == tuple(bodies):
+                return known.head
             name, number = f"{text} {number}", number + 1
         head = core.Atom(name, formal, span)
-        self.draft.auxiliary[name] = head
+        self.draft.auxiliary[name] = Auxiliary(head, tuple(bodies))
         for conditions in bodies:
             outside = Counter(variable.name for variable in variables(conditions))
             outside.update(variable.name for variable in formal)

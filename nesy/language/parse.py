@@ -35,7 +35,7 @@ MAX_WORDS = 20_000
 _MAX_SHAPES, _MAX_SHAPE_WORDS = 4096, 400
 
 # An int pushes that word, None a missing optional part, a pair reduces the last n by a maker.
-_Step: TypeAlias = int | None | tuple[Make, int]
+_Step: TypeAlias = int | tuple[Make, int] | None
 
 
 @dataclass(frozen=True, slots=True)

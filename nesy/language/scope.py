@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from nesy.diagnostics import Diagnostic
 from nesy.language import ast, core
@@ -26,11 +28,11 @@ class Scope:
 
     used: set[str]  # all names of the statement
     shared: set[str]  # the names that occur outside of aggregates' elements
-    bound_by_body: set[str] = field(default_factory=set)  # names in positive literals, and results of aggregates
-    moved: list[core.Comparison | core.Aggregate] = field(default_factory=list)
-    locals: set[str] = field(default_factory=set)
-    renamed: dict[str, str] = field(default_factory=dict)
-    choice_key: dict[str, None] = field(default_factory=dict)
+    bound_by_body: set[str] = field(default_factory=set[str])  # names in positive literals, and results of aggregates
+    moved: list[core.Comparison | core.Aggregate] = field(default_factory=list[core.Comparison | core.Aggregate])
+    locals: set[str] = field(default_factory=set[str])
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
+    choice_key: dict[str, None] = field(default_factory=dict[str, None])
     counts_for_choice: bool = True
     _next: int = 1
 
@@ -59,35 +61,41 @@ class Scope:
 
 def walk(node: object) -> Iterator[ast.Term | ast.Body]:
     """All terms and conditions in a syntax tree, from left to right."""
-    todo: list[object] = [node]
+    todo: list[Any] = [node]
     while todo:
         item = todo.pop()
-        match item:
-            case tuple():
-                todo.extend(reversed(item))
-                continue
-            case ast.Call(arguments=parts) | ast.Operation(arguments=parts):
-                todo.extend(reversed(parts))
-            case ast.ListTerm(items, tail):
-                todo.append(tail)
-                todo.extend(reversed(items))
-            case ast.Comparison(terms=parts) | ast.Conjunction(parts=parts) | ast.Disjunction(parts=parts):
-                todo.extend(reversed(parts))
-            case ast.Negation(body=inner) | ast.Group(body=inner):
-                todo.append(inner)
-            case ast.Aggregate(elements=elements):
-                todo.extend(reversed(elements))
-            case ast.Element(terms, conditions):
-                todo += [conditions, terms]
-                continue
-            case ast.Head(probability, atom):
-                todo += [atom, probability]
-                continue
-            case ast.Variable() | ast.Number() | ast.String():
-                pass
-            case _:
-                continue
-        yield item
+        kind = item.__class__
+        if kind is tuple:
+            todo.extend(item[::-1])
+            continue
+        if kind in _LEAVES:
+            yield item
+            continue
+        children = _CHILDREN.get(kind)
+        if children is None:
+            continue
+        if kind is not ast.Head and kind is not ast.Element:
+            yield item
+        todo.extend(children(item))
+
+
+# The children of each kind of node, last one first.
+_LEAVES = frozenset((ast.Variable, ast.Number, ast.String))
+_CHILDREN: Mapping[type, Callable[[Any], tuple[Any, ...]]] = MappingProxyType(
+    {
+        ast.Call: lambda node: node.arguments[::-1],
+        ast.Operation: lambda node: node.arguments[::-1],
+        ast.ListTerm: lambda node: (node.tail, *node.items[::-1]),
+        ast.Comparison: lambda node: node.terms[::-1],
+        ast.Conjunction: lambda node: node.parts[::-1],
+        ast.Disjunction: lambda node: node.parts[::-1],
+        ast.Negation: lambda node: (node.body,),
+        ast.Group: lambda node: (node.body,),
+        ast.Aggregate: lambda node: node.elements[::-1],
+        ast.Element: lambda node: (node.conditions, node.terms),
+        ast.Head: lambda node: (node.atom, node.probability),
+    }
+)
 
 
 def variables(node: object) -> Iterator[ast.Variable]:

@@ -44,7 +44,7 @@ def lower_term(term: ast.Term, scope: Scope, dialect: Dialect) -> core.Term:
             for item in reversed([lower_term(item, scope, dialect) for item in items]):
                 result = structure(CONS, (item, result))
             return result
-        case ast.Operation(operator, arguments, span):
+        case ast.Operation(span=span):
             if dialect == "problog":
                 instead = f"compute it first: `V is {_text(span)}`, and write `V` here"
                 raise Refused(report("N209", span, instead=instead))
