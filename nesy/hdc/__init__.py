@@ -4,6 +4,7 @@ Start with a model (`MAP`, `HRR`, `FHRR`), draw a `Codebook`, and encode structu
 `multiset`, `sequence`, `ngrams` and `record`, numbers with `Level`, `Circular` and `FractionalPower`.
 """
 
+from nesy.hdc.binary import BSC
 from nesy.hdc.bipolar import MAP, straight_through
 from nesy.hdc.codebook import Codebook, Nearest
 from nesy.hdc.fhrr import FHRR
@@ -13,6 +14,7 @@ from nesy.hdc.quantities import Circular, FractionalPower, Level, Scale
 from nesy.hdc.structures import multiset, ngrams, record, record_value, sequence, sequence_item
 
 __all__ = [
+    "BSC",
     "FHRR",
     "HRR",
     "MAP",

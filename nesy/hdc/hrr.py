@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import torch
 from torch import Tensor
 
 from nesy.hdc.model import VSA, HypervectorError, Law, cosine, unit
+from nesy.hdc.rows import grouped_run_sums
 
 
 @final
@@ -72,6 +74,14 @@ class HRR(VSA):
             return vectors.sum(-2)
         weights = self._weights(weights, vectors)
         return (weights.to(vectors.dtype).unsqueeze(-2) @ vectors).squeeze(-2)
+
+    def superpose_runs(self, items: Tensor, index: Tensor, n: int) -> Tensor:
+        """In the spectrum, where binding is a product and permuting turns phases: one transform back a sequence."""
+        rows = self._index(items, index, n)
+        spectrum = self.spectrum(items)
+        turn = torch.arange(spectrum.shape[-1], dtype=self.dtype, device=items.device) * (-2 * math.pi / self.dim)
+        tables = [spectrum * torch.polar(torch.ones_like(turn), turn * (n - 1 - j)) for j in range(n)]
+        return self.from_spectrum(grouped_run_sums(tables, rows)).reshape(*index.shape[:-1], -1)
 
     def normalize(self, superposition: Tensor) -> Tensor:
         """Scaled to unit length; zero stays zero."""

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from nesy.errors import NesyError
+from nesy.hdc.kernels import real_products
+from nesy.hdc.rows import bag_sums, grouped_run_sums, num_runs
 
 
 class HypervectorError(NesyError, ValueError):
@@ -131,6 +133,34 @@ class VSA(ABC):
             product = self.bind(product, vectors[..., i, :])
         return product
 
+    def superpose_rows(self, table: Tensor, index: Tensor) -> Tensor:
+        """The sum of the rows of a table named by an index; -1 is left out. Nothing of [*B, L, D] is built.
+
+        Shapes: table [T, D], index int64 [*B, L] -> as `superpose`
+        """
+        rows = self._index(table, index)
+        return bag_sums(table, rows).reshape(*index.shape[:-1], -1)
+
+    def bundle_rows(self, table: Tensor, index: Tensor) -> Tensor:
+        """The bundle of the rows of a table. Shapes: as `superpose_rows`. Raises: HypervectorError for an empty one"""
+        self._refuse_empty(index, 1)
+        return self.normalize(self.superpose_rows(table, index))
+
+    def superpose_runs(self, items: Tensor, index: Tensor, n: int) -> Tensor:
+        """The sum over all runs of n neighbours, each bound after permuting its member j by n - 1 - j.
+
+        Runs with an index of -1 are left out. Nothing of [*B, L, D] is built.
+        Shapes: items [V, D], index int64 [*B, L] -> as `superpose`
+        """
+        rows = self._index(items, index, n)
+        tables = [self.permute(items, n - 1 - j) for j in range(n)]
+        return grouped_run_sums(tables, rows).reshape(*index.shape[:-1], -1)
+
+    def bundle_runs(self, items: Tensor, index: Tensor, n: int) -> Tensor:
+        """The bag of n-grams. Shapes: as `superpose_runs`. Raises: HypervectorError for a sequence without a run"""
+        self._refuse_empty(index, n)
+        return self.normalize(self.superpose_runs(items, index, n))
+
     def cleanup(self, noisy: Tensor, items: Tensor) -> Tensor:
         """The most similar of the items. Shapes: noisy [*B, D], items [V, D] -> [*B, D]"""
         return items[self.similarity(noisy, items).argmax(-1)]
@@ -187,6 +217,26 @@ class VSA(ABC):
         """Standard normal numbers from the model's generator, on the CPU."""
         return torch.randn(*shape, self.dim, generator=self.generator)
 
+    def _index(self, table: Tensor, index: Tensor, n: int = 1) -> Tensor:
+        """The index as a matrix, checked against the table and the length of runs. Shapes: [*B, L] -> [B, L]"""
+        self.check(table)
+        if index.ndim == 0 or index.dtype is not torch.int64:
+            raise HypervectorError(f"an index is int64 of shape [*B, L], got {index.dtype} {list(index.shape)}")
+        if not 1 <= n <= index.shape[-1]:
+            raise HypervectorError(f"a sequence of {index.shape[-1]} has no runs of {n}")
+        if index.numel() and not -1 <= int(index.min()) <= int(index.max()) < len(table):
+            raise HypervectorError(
+                f"index {int(index.min())}..{int(index.max())} does not fit the {len(table)} items (-1 for none)"
+            )
+        return index.reshape(-1, index.shape[-1])
+
+    def _refuse_empty(self, index: Tensor, n: int) -> None:
+        counts = num_runs(index.reshape(-1, index.shape[-1]), n) if index.shape[-1] >= n else None
+        if counts is not None and (counts == 0).any():
+            first = int((counts == 0).to(torch.int8).argmax())
+            what = "symbol" if n == 1 else f"run of {n} symbols"
+            raise HypervectorError(f"sequence {first} has no {what}: an empty bundle has no hypervector")
+
     def _not_learned(self) -> str:
         return f"{type(self).__name__} has no real numbers behind its hypervectors to learn"
 
@@ -202,7 +252,10 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     Shapes: [*A, D], [*B, D] -> [*A, *B]
     """
     x, y, shape = all_pairs(a, b)
-    return (unit(x) @ unit(y).T).reshape(shape)
+    products = real_products(x, y)
+    lengths, others = (torch.linalg.vector_norm(side, dim=-1) for side in (x, y))
+    nonzero = [torch.where(length > 0, length, torch.inf) for length in (lengths, others)]
+    return (products / nonzero[0][:, None] / nonzero[1]).reshape(shape)
 
 
 def unit(a: Tensor) -> Tensor:
