@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from nesy.explanation import Section, Story, render, tell, to_dict, to_text
+from nesy.explanation import Section, Story, tell, to_dict, to_text
+from nesy.explanation.terminal import render
 from nesy.language.core import Atom, Constant, Structure, Term, Variable
 from nesy.language.values import Compound, Value
 from nesy.perception import Facts, Payload, Sighting

@@ -1,3 +1,4 @@
+from nesy.reasoning.derivation import DerivationGraph as DerivationGraph
 from nesy.reasoning.evaluation import Limits as Limits
 from nesy.reasoning.evaluation import Relations as Relations
 from nesy.reasoning.evaluation import evaluate as evaluate
@@ -7,3 +8,4 @@ from nesy.reasoning.readings.exact import Reading as Reading
 from nesy.reasoning.readings.exact import exact as exact
 from nesy.reasoning.readings.probabilities import Probabilities as Probabilities
 from nesy.reasoning.readings.proof import Proof as Proof
+from nesy.reasoning.readings.kbest import best_proofs as best_proofs

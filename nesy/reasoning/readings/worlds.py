@@ -1,0 +1,196 @@
+"""Most probable worlds, and the proofs that can be read off them.
+
+A decision diagram's paths exclude each other, and each decides as few choices as it needs: the best path to
+an end in which a literal holds is its most probable (partial) world. In a world everything that matters
+is settled, so a proof is found by looking: of the derivations that hold, the likeliest; of the literals
+that fail, the likeliest.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from math import inf, log
+
+from nesy.errors import LimitError
+from nesy.reasoning.derivation import DerivationGraph
+from nesy.reasoning.readings.assumptions import joint_probability
+from nesy.reasoning.readings.budget import Budget
+from nesy.reasoning.readings.conditioning import Conditioning, Diagram, Facts
+from nesy.reasoning.readings.problem import Problem
+from nesy.reasoning.readings.proof import Absent, Aggregated, Assumed, Derived, Proof, Step, assumptions
+
+_WORLDS_PER_PROOF = 16  # worlds looked at for each proof asked for: several worlds may share one proof
+
+
+def proofs_from_worlds(graph: DerivationGraph, problem: Problem, leaf: Sequence[float], k: int) -> list[Proof]:
+    """Up to k proofs of the problem's first target, read off its most probable worlds.
+
+    Raises: LimitError where the literal depends on more than a decision diagram can hold.
+    """
+    prior = [[leaf[number] for number in branch.leaf] for branch in problem.branches]
+    conditioning = Conditioning(problem, prior)
+    diagram = conditioning.build(Budget(nodes=200_000).start())
+    if diagram.open_states:
+        raise LimitError(
+            f"the proofs of `{graph.atom_of(int(problem.node[problem.targets[0] >> 1]))}` depend on "
+            f"{len(problem.branches)} choices through aggregates or negated recursion; that is too many to enumerate"
+        )
+    kept: list[tuple[frozenset[int], Proof]] = []
+    for outcomes in best_paths(problem, diagram, prior, k * _WORLDS_PER_PROOF):
+        facts = conditioning.propagation.start()
+        for position, outcome in outcomes:
+            branch = problem.branches[position]
+            true = 0 if outcome < 0 else 1 << branch.node[branch.leaf.index(outcome)]
+            facts = conditioning.propagation.decide(facts, true, conditioning.leaf_mask[position] & ~true)
+        root = _Reader(graph, problem, leaf, facts).step(problem.targets[0])
+        assumed = assumptions(root)
+        if not any(other <= assumed for other, _ in kept):
+            kept = [(other, proof) for other, proof in kept if not assumed < other]
+            chance = joint_probability(graph.choices, leaf, assumed)
+            kept.append((assumed, Proof(root, tuple(sorted(assumed)), chance)))
+            if len(kept) >= k:
+                break
+    return sorted((proof for _, proof in kept), key=lambda proof: -proof.probability)
+
+
+def best_paths(
+    problem: Problem, diagram: Diagram, prior: Sequence[Sequence[float]], k: int
+) -> list[list[tuple[int, int]]]:
+    """The k most probable paths from the start to an end where the first target holds, best first.
+
+    A path is a list of (branch, outcome): a graph's leaf, or -1 for none of the branch's leaves.
+    """
+    weight = [
+        {**dict(zip(branch.leaf, chances, strict=True)), -1: max(0.0, 1.0 - sum(chances))}
+        for branch, chances in zip(problem.branches, prior, strict=True)
+    ]
+    # For each state its best continuations: (log probability, edge, rank of the continuation after the edge).
+    best: list[list[tuple[float, int, int]]] = [[] for _ in range(diagram.num_states)]
+    for state, holds in diagram.end.items():
+        if holds & 1:
+            best[state] = [(0.0, -1, 0)]
+    for edge in reversed(range(len(diagram.source))):
+        chance = weight[diagram.choice[edge]][diagram.outcome[edge]]
+        after = best[diagram.target[edge]]
+        if chance > 0 and after:
+            mine = [(log(chance) + w, edge, rank) for rank, (w, _, _) in enumerate(after)]
+            source = diagram.source[edge]
+            best[source] = heapq.nlargest(k, best[source] + mine)
+    paths: list[list[tuple[int, int]]] = []
+    for rank in range(len(best[0])):
+        path: list[tuple[int, int]] = []
+        state, at = 0, rank
+        while (edge := best[state][at][1]) >= 0:
+            path.append((diagram.choice[edge], diagram.outcome[edge]))
+            state, at = diagram.target[edge], best[state][at][2]
+        paths.append(path)
+    return paths
+
+
+def derived(graph: DerivationGraph, problem: Problem, derivation: int, parts: Sequence[Step]) -> Derived:
+    """The step of a derivation, its children in the order of the graph's body."""
+    own = problem.derivations[derivation]
+    by_literal = {step.literal: step for step in parts}
+    body = graph.body_of(own.number).tolist()
+    return Derived(int(problem.node[own.head]), own.number, tuple(by_literal[literal] for literal in body))
+
+
+class _Reader:
+    """Reads proofs off one world. Costs are minus log probabilities of what a proof would assume."""
+
+    def __init__(self, graph: DerivationGraph, problem: Problem, leaf: Sequence[float], facts: Facts):
+        self.graph = graph
+        self.problem = problem
+        self.facts = facts
+        self.cost: dict[int, float] = {}
+        self.by: dict[int, int] = {}  # the derivation that a node that holds is proved by
+        self.component = {n: i for i, members in enumerate(problem.components) for n in members}
+        for node, (_, number) in problem.leaf.items():
+            for literal in (2 * node, 2 * node + 1):
+                chance = 1 - leaf[number] if literal & 1 else leaf[number]
+                if self._holds(literal):
+                    self.cost[literal] = -log(chance) if chance > 0 else inf
+        for members in problem.components:
+            self._settle(members)
+
+    def _holds(self, literal: int) -> bool:
+        """Whether the world settles that the literal holds."""
+        settled = ~self.facts.open if literal & 1 else self.facts.true
+        return bool(settled >> (literal >> 1) & 1)
+
+    def _settle(self, members: list[int]) -> None:
+        problem = self.problem
+        changed = True
+        while changed:  # strict improvements only, so that reasons never go in circles
+            changed = False
+            for node in members:
+                if not self._holds(2 * node):
+                    continue
+                if node in problem.aggregate_of and 2 * node not in self.cost:
+                    elements = problem.aggregates[problem.aggregate_of[node]].element
+                    self.cost[2 * node] = sum(self._settled_cost(e) for e in elements)
+                    changed = True
+                for d in problem.of_head[node]:
+                    cost = sum(self.cost.get(literal, inf) for literal in problem.derivations[d].body)
+                    if cost < self.cost.get(2 * node, inf) or (cost < inf and 2 * node not in self.cost):
+                        self.cost[2 * node] = cost
+                        self.by[node] = d
+                        changed = True
+        for node in members:
+            if self._holds(2 * node + 1):
+                outside = (self._failing(d, self.component[node]) for d in problem.of_head[node])
+                self.cost[2 * node + 1] = sum(self.cost[literal] for literal in outside if literal is not None)
+
+    def _settled_cost(self, element: int) -> float:
+        return self.cost.get(2 * element, self.cost.get(2 * element + 1, 0.0))
+
+    def _failing(self, derivation: int, component: int) -> int | None:
+        """The likeliest true literal that shows, from outside a component, that a derivation fails."""
+        shown = [literal ^ 1 for literal in self.problem.derivations[derivation].body if self._holds(literal ^ 1)]
+        outside = [literal for literal in shown if self.component.get(literal >> 1) != component]
+        return min(outside, key=lambda literal: self.cost[literal], default=None)
+
+    def step(self, literal: int, inside: dict[int, Step | None] | None = None) -> Step:
+        """The proof of a literal that the world settles; `inside` are absences of the same component above it."""
+        problem, node = self.problem, literal >> 1
+        original = int(problem.node[node])
+        if node in problem.leaf:
+            return Assumed(2 * original + (literal & 1))
+        if not literal & 1:
+            if node in self.by:
+                d = self.by[node]
+                return derived(self.graph, problem, d, [self.step(b) for b in problem.derivations[d].body])
+            number = problem.aggregate_of[node]
+            elements = problem.aggregates[number].element
+            shown = [2 * e + (not self._holds(2 * e)) for e in elements]
+            children = tuple(self.step(b) for b in shown if self._holds(b))
+            return Aggregated(original, self._aggregate_number(original), children)
+        return self._absent(node, {} if inside is None else inside)
+
+    def _aggregate_number(self, node: int) -> int:
+        return next(i for i, a in enumerate(self.graph.aggregates) if node in a.result)
+
+    def _absent(self, node: int, inside: dict[int, Step | None]) -> Step:
+        """Why a node fails. `inside[n]` is None while the absence of n is being explained further up."""
+        problem, component = self.problem, self.component[node]
+        inside[node] = None
+        children: list[Step] = []
+        for d in problem.of_head[node]:
+            outside = self._failing(d, component)
+            if outside is not None:
+                children.append(self.step(outside))
+                continue
+            within = [b >> 1 for b in problem.derivations[d].body if self._holds(b ^ 1)]
+            if any(other in inside and inside[other] is None for other in within):
+                continue
+            other = within[0]
+            found = inside.get(other)
+            children.append(found if found is not None else self._absent(other, inside))
+        if node in problem.aggregate_of:
+            elements = problem.aggregates[problem.aggregate_of[node]].element
+            shown = [2 * e + (not self._holds(2 * e)) for e in elements]
+            children += [self.step(b) for b in shown if self._holds(b)]
+        step = Absent(int(problem.node[node]), tuple(dict.fromkeys(children)))
+        inside[node] = step
+        return step
