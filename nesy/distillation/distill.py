@@ -1,0 +1,253 @@
+"""`nesy distill`: the training of a task with a teacher's answer distribution in the loss."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from nesy.distillation.cache import OutputCache, default_root
+from nesy.distillation.compare import compare
+from nesy.distillation.head import cross_fitted
+from nesy.distillation.lora import fine_tuned
+from nesy.distillation.objectives import tempered_kl, trust
+from nesy.distillation.teacher import LabelMap, Reading, Teacher, map_labels
+from nesy.errors import DataError, TaskError, TeacherError
+from nesy.learning.batches import AnswerNames, Prepared
+from nesy.learning.data import Row
+from nesy.learning.optimise import Objective, label_objective
+from nesy.learning.progress import Reporter
+from nesy.learning.run import Run
+from nesy.learning.sources import DataSource, open_data
+from nesy.learning.task import Task, load_task
+from nesy.learning.train import Extension, train_on
+from nesy.model import Distribution, Model
+
+_TIMED = 64  # inputs that the teacher is timed on
+
+
+def distill(
+    task: str | Path | Task,
+    teacher: str | Path | Teacher,
+    out: str | Path | None = None,
+    *,
+    temperature: float | None = None,
+    weight: float | None = None,
+    head: Literal["train"] | None = None,
+    lora: bool = False,
+    unlabelled: str | Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    data: str | Path | None = None,
+    resume: bool = False,
+    epochs: int | None = None,
+    cache: str | Path | None = None,
+    progress: bool = True,
+) -> Run:
+    """Train a task folder with a teacher: its distribution over answers and the rules' are brought together.
+
+    The teacher is asked once for each input; what it said is cached by content, so seeds and repeated runs share it.
+    A sentence encoder becomes a teacher by a head trained on the labelled rows (`head="train"`), or by LoRA (`lora`).
+    The run's metrics hold the teacher's own figures beside the student's, and the inputs on which they disagree.
+
+    Raises: TeacherError, TaskError, DataError, ProgramError, RunError.
+    """
+    read = task if isinstance(task, Task) else load_task(task)
+    read = read.with_options("training", epochs=epochs)
+    read = read.with_options("distillation", temperature=temperature, weight=weight)
+    if read.data.redraw:
+        raise TaskError(
+            f"{read.folder}: with redraw = true rows change in every epoch, and a teacher cannot be asked once"
+        )
+    reading = Reading(read.distillation.max_length, read.distillation.truncate)
+    found = (
+        teacher if isinstance(teacher, Teacher) else Teacher.from_pretrained(teacher, device=device, reading=reading)
+    )
+    if head not in (None, "train"):
+        raise TeacherError(f"head is `train` or nothing, not `{head}`")
+    if not found.is_classifier and head is None and not lora:
+        raise TeacherError(
+            f"{found.name}: a sentence encoder without a classification head: train one with --head train, "
+            "or fine-tune it with --lora"
+        )
+    source = open_data(read, data, seed=seed, unlabelled=unlabelled)
+    lesson = Lesson(read, found, source, Path(cache) if cache else default_root(), head == "train", lora, seed, device)
+    extension = Extension(
+        name="distillation",
+        rows=tuple(source.splits.unlabelled),
+        objective=lesson.objective,
+        settings={"teacher": found.identity, "head": head, "lora": lora},
+        after=lesson.figures,
+    )
+    return train_on(
+        read, source, out, seed=seed, device=device, data=data, resume=resume, progress=progress, extension=extension
+    )
+
+
+@dataclass
+class Lesson:
+    """What one teacher says about one task's inputs."""
+
+    task: Task
+    teacher: Teacher
+    source: DataSource
+    root: Path
+    trains_head: bool
+    trains_lora: bool
+    seed: int
+    device: str
+
+    def __post_init__(self) -> None:
+        self.answers: tuple[str, ...] = ()
+        self._said: dict[str, Tensor] = {}  # text -> log-probabilities of the answers
+        self._seconds_per_input = float("nan")
+
+    def objective(self, model: Model, names: AnswerNames, reporter: Reporter) -> Objective:
+        """Ask the teacher about all inputs, and give the loss that compares the student with it."""
+        splits = self.source.splits
+        self._ask([*splits.train, *splits.unlabelled, *splits.dev, *splits.test], names, reporter)
+        table = self.task.distillation
+        labels = label_objective(model, self.task.training)
+
+        def loss(prepared: Prepared, out: Distribution) -> Tensor:
+            said = self.of_rows(prepared.rows).to(out.p.device, out.p.dtype)
+            p = aligned(out, self.answers)
+            weight = None
+            if table.trust:
+                weight = trust(said, _target(prepared, self.answers).to(out.p.device))
+            divergence = tempered_kl(p, said, table.temperature, weight)
+            return (1 - table.weight) * labels(prepared, out) + table.weight * divergence
+
+        return loss
+
+    def of_rows(self, rows: Sequence[Row]) -> Tensor:
+        """Log-probabilities of the answers for rows.
+
+        Shapes: -> [N, answers]
+        """
+        return torch.stack([self._said[self.text_of(row)] for row in rows])
+
+    def text_of(self, row: Row) -> str:
+        """What the teacher reads of a row."""
+        column = self.task.distillation.input
+        value = row.columns.get(column)
+        if not isinstance(value, str):
+            what = "missing" if value is None else "no text"
+            raise DataError(
+                f"{row.origin}: the teacher reads the field `{column}`, which is {what}"
+                " (`input` in [distillation] of task.toml names it)"
+            )
+        return value
+
+    def figures(self, model: Model, source: DataSource, names: AnswerNames) -> Mapping[str, Any]:
+        """The teacher's figures beside the student's, for metrics.json."""
+        rows = source.splits.test or source.splits.dev
+        split = "test" if source.splits.test else "dev"
+        return {
+            "teacher": {
+                "name": self.teacher.name,
+                "parameters": self.teacher.num_parameters,
+                "inputs_cut": len(self.teacher.backbone.cut),
+                "answers_per_second": round(1 / self._seconds_per_input, 1),
+                **compare(model, self.task, rows, split, names, self.of_rows(rows), self.answers),
+            }
+        }
+
+    def _ask(self, rows: Sequence[Row], names: AnswerNames, reporter: Reporter) -> None:
+        """Fill the table of what the teacher says."""
+        texts = [self.text_of(row) for row in rows]
+        answers = {names.short(text): text for text in sorted(names.atoms)}
+        labelled = [row for row in self.source.splits.train if row.answer is not None]
+        if self.trains_lora:
+            self.teacher = fine_tuned(
+                self.teacher,
+                [self.text_of(row) for row in labelled],
+                [names.short(self._text(row, names)) for row in labelled],
+                list(answers),
+                root=self.root,
+                seed=self.seed,
+                device=self.device,
+                reading=self.teacher.backbone.reading,
+                reporter=reporter,
+            )
+        self._time([text for text in texts[-_TIMED:]])
+        if self.teacher.is_classifier:
+            mapping = map_labels(self.teacher, answers, self.task.distillation.labels)
+            said = mapping.apply(self._outputs(texts, "logits", len(self.teacher.labels), reporter))
+            self._keep(texts, said, mapping.answers)
+        else:
+            self._with_head(texts, labelled, answers, names, reporter)
+        if cut := len(self.teacher.backbone.cut):
+            reporter.note(f"{cut:,} inputs were cut to the teacher's {self.teacher.backbone.limit:,} tokens")
+
+    def _with_head(
+        self,
+        texts: Sequence[str],
+        labelled: Sequence[Row],
+        answers: Mapping[str, str],
+        names: AnswerNames,
+        reporter: Reporter,
+    ) -> None:
+        order = tuple(answers.values())
+        width = int(self.teacher.backbone.model.config.hidden_size)
+        features = self._outputs(texts, "features", width, reporter)
+        place = {text: i for i, text in enumerate(texts)}
+        rows = [place[self.text_of(row)] for row in labelled]
+        target = torch.tensor([order.index(self._text(row, names)) for row in labelled])
+        table = self.task.distillation
+        scores, head = cross_fitted(
+            features[rows], target, len(order), table.head_epochs, table.head_learning_rate, self.seed
+        )
+        mapping = LabelMap(order, tuple(range(len(order))))
+        self._keep(texts, mapping.apply(head(features)), order)
+        self._keep([texts[i] for i in rows], mapping.apply(scores), order)
+
+    def _text(self, row: Row, names: AnswerNames) -> str:
+        text = names.text_of(row.answer) if row.answer is not None else None
+        if text is None:
+            raise DataError(names.explain_unknown(row.answer or "", row.origin))
+        return text
+
+    def _keep(self, texts: Sequence[str], said: Tensor, answers: tuple[str, ...]) -> None:
+        self.answers = answers
+        self._said |= dict(zip(texts, said, strict=True))
+
+    def _outputs(self, texts: Sequence[str], kind: str, width: int, reporter: Reporter) -> Tensor:
+        backbone = self.teacher.backbone
+        reading = f"{kind} max_length={backbone.limit} truncate={backbone.reading.truncate}"
+        cache = OutputCache.of(self.root, identity=self.teacher.identity, kind=reading, width=width)
+        compute = backbone.logits if kind == "logits" else backbone.features
+        return cache.outputs(texts, compute, self.task.distillation.batch_size, reporter)
+
+    def _time(self, texts: Sequence[str]) -> None:
+        """How long the teacher takes for an input, in the batches that it works in."""
+        backbone, size = self.teacher.backbone, self.task.distillation.batch_size
+        compute = backbone.logits if self.teacher.is_classifier else backbone.features
+        ordered = sorted(texts, key=len)
+        started = time.perf_counter()
+        for start in range(0, len(ordered), size):
+            compute(ordered[start : start + size])
+        self._seconds_per_input = (time.perf_counter() - started) / len(ordered)
+
+
+def aligned(out: Distribution, answers: Sequence[str]) -> Tensor:
+    """The rules' probabilities in the order of other answers; 0 for one that no row of the batch can have.
+
+    Shapes: -> [B, len(answers)]
+    """
+    place = {str(atom): column for column, atom in enumerate(out.answers)}
+    padded = torch.cat([out.p, out.p.new_zeros(len(out.p), 1)], dim=1)
+    return padded[:, torch.tensor([place.get(answer, len(place)) for answer in answers], device=out.p.device)]
+
+
+def _target(prepared: Prepared, answers: Sequence[str]) -> Tensor:
+    """The rows' answers as columns among others, -1 where there is none."""
+    place = {answer: column for column, answer in enumerate(answers)}
+    return torch.tensor(
+        [place.get(str(prepared.batch.answers[own]), -1) if own >= 0 else -1 for own in prepared.target.tolist()]
+    )

@@ -1,0 +1,134 @@
+"""Fine-tuning a teacher on a task's labelled rows with low-rank updates, kept on disk by content.
+
+Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from nesy.device import choose_device
+from nesy.distillation.resolve import identity_of
+from nesy.distillation.teacher import Reading, Teacher
+from nesy.errors import MissingExtraError
+from nesy.learning.progress import Reporter
+from nesy.learning.seeding import number, permutation
+
+RANK = 8
+EPOCHS = 3
+BATCH = 32
+LEARNING_RATE = 1e-3  # peak; low-rank factors start at zero and want larger steps than full weights
+WARMUP = 0.1  # share of the steps
+
+
+def fine_tuned(
+    teacher: Teacher,
+    texts: Sequence[str],
+    answers: Sequence[str],
+    names: Sequence[str],
+    *,
+    root: Path,
+    seed: int,
+    device: str,
+    reading: Reading,
+    reporter: Reporter,
+) -> Teacher:
+    """The teacher as a classifier of the task's answers, fine-tuned or taken from where an earlier run has left it.
+
+    Raises: MissingExtraError without peft.
+    """
+    about = {"teacher": identity_of(teacher.folder), "rows": [list(texts), list(answers)], "names": list(names)}
+    about |= {"seed": seed, "rank": RANK, "epochs": EPOCHS, "batch": BATCH, "rate": LEARNING_RATE, "warmup": WARMUP}
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
+    folder = root / "finetuned" / digest
+    if not (folder / "config.json").is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".lora-", dir=folder.parent))
+        try:
+            _fine_tune(teacher, texts, answers, names, scratch, seed, device, reading, reporter)
+            os.replace(scratch, folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    tuned = Teacher.from_pretrained(folder, device=device, reading=reading)
+    return Teacher(f"{teacher.name} with LoRA", folder, tuned.backbone, tuned.labels)
+
+
+def _fine_tune(
+    teacher: Teacher,
+    texts: Sequence[str],
+    answers: Sequence[str],
+    names: Sequence[str],
+    out: Path,
+    seed: int,
+    device: str,
+    reading: Reading,
+    reporter: Reporter,
+) -> None:
+    try:
+        from peft import LoraConfig, TaskType, get_peft_model
+    except ImportError:
+        raise MissingExtraError("fine-tuning a teacher with LoRA", "lora") from None
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(number(seed, "lora"))
+            base = AutoModelForSequenceClassification.from_pretrained(
+                teacher.folder,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                num_labels=len(names),
+                id2label=dict(enumerate(names)),
+                label2id={name: i for i, name in enumerate(names)},
+                ignore_mismatched_sizes=True,
+            )
+            config = LoraConfig(task_type=TaskType.SEQ_CLS, r=RANK, lora_alpha=2 * RANK, target_modules="all-linear")
+            model = get_peft_model(base, config).to(choose_device(device)).train()
+            target = torch.tensor([list(names).index(answer) for answer in answers])
+            _epochs(model, teacher, texts, target, seed, reporter)
+            merged = model.merge_and_unload()  # pyright: ignore[reportCallIssue]
+            merged.eval().save_pretrained(out)
+            teacher.backbone.tokenizer.save_pretrained(out)
+    finally:
+        logging.set_verbosity(level)
+        logging.enable_progress_bar()
+
+
+def _epochs(model, teacher: Teacher, texts: Sequence[str], target: torch.Tensor, seed: int, reporter: Reporter) -> None:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, weight_decay=0.01)
+    per_epoch = -(-len(texts) // BATCH)
+    total, step = per_epoch * EPOCHS, 0
+    for epoch in range(EPOCHS):
+        reporter.stage(f"fine-tuning the teacher, epoch {epoch + 1}/{EPOCHS}", per_epoch)
+        # Like lengths together, as everywhere; the mix of neighbours changes with the epoch.
+        order = permutation(len(texts), seed, "lora rows", epoch)
+        order.sort(key=lambda i: len(texts[i]) // 16)
+        plan = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+        for position in permutation(len(plan), seed, "lora batches", epoch):
+            rows = plan[position]
+            rise = WARMUP * total
+            share = step / rise if step < rise else (total - step) / (total - rise)
+            for group in optimizer.param_groups:
+                group["lr"] = LEARNING_RATE * share
+            batch = teacher.backbone.encode([texts[i] for i in rows])
+            loss = torch.nn.functional.cross_entropy(model(**batch).logits, target[rows].to(teacher.backbone.device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimizer.step()
+            step += 1
+            reporter.step(len(rows), float(loss.detach()))

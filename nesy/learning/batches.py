@@ -1,0 +1,247 @@
+"""Batches: which rows learn together, and everything about a batch that does not depend on weights.
+
+Running the rules is the expensive part, and it depends on which rows share a batch. So where rows differ in structure
+(sentences), batches have a fixed membership: rows of like length together, the partition decided by the seed once,
+only the order of the batches shuffled; each is prepared once and kept. Where all rows share one structure (pairs of
+pictures), there is one graph for all, and the rows are shuffled freely in each epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nesy.errors import DataError, near_name
+from nesy.language.core import Atom, Constant
+from nesy.language.values import Compound, Symbol, Value, format_value
+from nesy.learning.data import Answer, Row
+from nesy.learning.seeding import permutation
+from nesy.model import Batch, Model
+
+_PROBE = 64  # rows looked at to see whether all share one structure
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """Known truths of one neural predicate within a batch.
+
+    Shapes: request [M] positions among the batch's requested keys, truth [M] the index of the true value (or 0 / 1)
+    """
+
+    predicate: str
+    request: Tensor
+    truth: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Rows of a batch, ready for any number of forward passes.
+
+    Shapes: index [B] numbers of the rows among those of their split; target [B] columns among the batch's answers,
+    -1 where the row's answer is not known, -2 where it is known but the rules cannot derive it for this row
+    """
+
+    rows: tuple[Row, ...]
+    index: Tensor
+    batch: Batch
+    target: Tensor
+    concepts: tuple[Concept, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass
+class AnswerNames:
+    """Answers by what data rows call them: the atom's own text, or the value of the query's one variable."""
+
+    query: Atom
+    atoms: dict[str, Atom] = field(default_factory=dict)
+    by_name: dict[str, str] = field(default_factory=dict)
+
+    def extend(self, atoms: Sequence[Atom]) -> None:
+        """Make the answers of a batch known."""
+        for atom in atoms:
+            text = str(atom)
+            if text in self.atoms:
+                continue
+            self.atoms[text] = atom
+            for name in names_of(self.query, atom):
+                self.by_name.setdefault(name, text)
+
+    def text_of(self, answer: Answer) -> str | None:
+        """The answer atom that a row's answer means, or None where no row so far could give it."""
+        return self.by_name.get(str(answer).strip())
+
+    def short(self, text: str) -> str:
+        """What people call an answer: the value where the query has one variable."""
+        return names_of(self.query, self.atoms[text])[0]
+
+    def explain_unknown(self, answer: Answer, origin: str) -> str:
+        """The message for an answer that no row's rules can derive."""
+        known = sorted({self.short(text) for text in self.atoms})
+        near = near_name(str(answer), known)
+        some = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+        hint = f"; did you mean `{near}`?" if near else ""
+        return f"{origin}: `{answer}` is not an answer that `{self.query}` can have: {some or 'it has none'}{hint}"
+
+
+def names_of(query: Atom, atom: Atom) -> list[str]:
+    """What an answer may be called, the shortest first.
+
+    >>> from nesy.language.core import Variable
+    >>> names_of(Atom("label", (Variable("L"),)), Atom("label", (Constant(Symbol("positive")),)))
+    ['positive', 'label(positive)']
+    """
+    values = [
+        have.value
+        for want, have in zip(query.arguments, atom.arguments, strict=True)
+        if not isinstance(want, Constant) and isinstance(have, Constant)
+    ]
+    names = [_plain(values[0])] if len(values) == 1 else []
+    return list(dict.fromkeys([*names, *(format_value(value) for value in values if len(values) == 1), str(atom)]))
+
+
+def _plain(value: Value) -> str:
+    match value:
+        case Symbol(name):
+            return name
+        case str():
+            return value
+        case Compound():
+            return format_value(value)
+        case _:
+            return repr(value)
+
+
+def prepare(
+    model: Model, rows: Sequence[Row], index: Sequence[int], names: AnswerNames, *, learn: bool = False
+) -> Prepared:
+    """Run the rules for some rows.
+
+    Raises: DataError that names the row, for a payload that the encoder cannot read or an answer that cannot be.
+    """
+    try:
+        batch = model.prepare([row.payload for row in rows], learn=learn)
+    except DataError as error:
+        raise DataError(_blame(model, rows, error)) from None
+    names.extend(batch.answers)
+    column = {str(atom): i for i, atom in enumerate(batch.answers)}
+    target = []
+    for row in rows:
+        if row.answer is None:
+            target.append(-1)
+            continue
+        text = names.text_of(row.answer)
+        target.append(-2 if text is None else column.get(text, -2))
+    return Prepared(tuple(rows), torch.tensor(list(index)), batch, torch.tensor(target), _concepts(model, rows, batch))
+
+
+def check_answers(prepared: Sequence[Prepared], names: AnswerNames) -> None:
+    """Make sure that every answer is one that some row can have: else the data and the rules do not speak of the same.
+
+    Raises: DataError that names the first row.
+    """
+    for one in prepared:
+        for row, column in zip(one.rows, one.target.tolist(), strict=True):
+            if column == -2 and row.answer is not None and names.text_of(row.answer) is None:
+                raise DataError(names.explain_unknown(row.answer, row.origin))
+
+
+def _blame(model: Model, rows: Sequence[Row], error: DataError) -> str:
+    """The message with the place of the row that caused it."""
+    for row in rows:
+        try:
+            model.encoder.facts(row.payload)
+        except DataError as found:
+            return f"{row.origin}: {found}"
+    return f"{rows[0].origin} and the {len(rows) - 1} rows that share its batch: {error}"
+
+
+def _concepts(model: Model, rows: Sequence[Row], batch: Batch) -> tuple[Concept, ...]:
+    """Match the truths that rows give to the keys that the rules asked the encoder for."""
+    if not any(row.concepts for row in rows):
+        return ()
+    for row in rows:
+        for predicate in row.concepts:
+            if predicate not in model.core.neural:
+                near = near_name(predicate, model.core.neural)
+                hint = f"; did you mean `{near}`?" if near else ""
+                raise DataError(f"{row.origin}: concepts of `{predicate}`, which is no neural predicate{hint}")
+    found = []
+    for predicate, keys in batch.requests.items():
+        values = model.core.neural[predicate].values
+        truth_of: list[Mapping[tuple[str, ...], int]] = [
+            {
+                tuple(map(_name, atom[:-1])): _truth(atom[-1], values, predicate, row)
+                for atom in row.concepts.get(predicate, ())
+            }
+            for row in rows
+        ]
+        request, truth = [], []
+        for position, (sample, key) in enumerate(zip(keys.sample.tolist(), keys.key, strict=True)):
+            known = truth_of[sample].get(tuple(_plain(value) for value in key))
+            if known is not None:
+                request.append(position)
+                truth.append(known)
+        if request:
+            found.append(Concept(predicate, torch.tensor(request), torch.tensor(truth)))
+    return tuple(found)
+
+
+def _name(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+def _truth(value: Any, values: Sequence[Value] | None, predicate: str, row: Row) -> int:
+    if values is None:
+        if isinstance(value, bool):
+            return int(value)
+        raise DataError(f"{row.origin}: concept `{predicate}` is yes or no: expected true or false, found {value!r}")
+    names = [_plain(known) for known in values]
+    if _name(value) in names:
+        return names.index(_name(value))
+    raise DataError(f"{row.origin}: concept `{predicate}`: expected one of {', '.join(names)}, found {value!r}")
+
+
+def share_structure(model: Model, rows: Sequence[Row]) -> bool:
+    """Whether all rows have the same possible facts, so that one graph serves any batch of them."""
+    first: object = None
+    for position, row in enumerate(rows):
+        try:
+            facts = model.encoder.facts(row.payload)
+        except DataError as error:
+            raise DataError(f"{row.origin}: {error}") from None
+        if position == 0:
+            first = facts
+        elif facts != first:
+            return False
+    return True
+
+
+def partition(rows: Sequence[Row], size: int, seed: int, column: str) -> list[list[int]]:
+    """Numbers of the rows that share a batch: like lengths together, ties and neighbours mixed by the seed."""
+    order = permutation(len(rows), seed, "partition")
+    order.sort(key=lambda i: _length(rows[i], column))
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def shuffled(num_rows: int, size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Numbers of the rows of each batch of an epoch, where any rows may share a batch."""
+    order = permutation(num_rows, seed, "rows", epoch)
+    return [order[start : start + size] for start in range(0, num_rows, size)]
+
+
+def in_order(rows: Sequence[Row], size: int, column: str) -> list[list[int]]:
+    """Batches for measuring: like lengths together, nothing random."""
+    order = sorted(range(len(rows)), key=lambda i: _length(rows[i], column))
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def _length(row: Row, column: str) -> int:
+    value = row.payload.get(column)
+    return value.count(" ") if isinstance(value, str) else 0

@@ -1,0 +1,123 @@
+"""Run a model over prepared batches and measure what comes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nesy.learning.batches import AnswerNames, Prepared
+from nesy.learning.data import Row
+from nesy.learning.losses import normalised
+from nesy.learning.metrics import ConceptFigures, Metrics, confusion, figures, macro_f1, reliability
+from nesy.learning.schema import EvaluationTable
+from nesy.model import Model
+
+
+@torch.no_grad()
+def answer_all(model: Model, batches: Sequence[Prepared], names: AnswerNames) -> tuple[NDArray[np.float64], list[str]]:
+    """The distribution over answers of every row, normalised, in the rows' own order.
+
+    Shapes: -> [N, A], and the A answers as text
+    """
+    answers = sorted(names.atoms)
+    column = {text: i for i, text in enumerate(answers)}
+    table = np.zeros((sum(map(len, batches)), len(answers)))
+    was_training = model.training
+    model.eval()
+    for prepared in batches:
+        out = model(prepared.batch)
+        if not out.answers:
+            continue
+        p = normalised(out.p.double()).cpu().numpy()
+        columns = np.array([column[str(atom)] for atom in out.answers])
+        table[np.ix_(prepared.index.numpy(), columns)] = p
+    model.train(was_training)
+    return table, answers
+
+
+def measure(
+    model: Model, batches: Sequence[Prepared], names: AnswerNames, split: str, evaluation: EvaluationTable
+) -> Metrics:
+    """All figures of a split. Rows whose answer is not known are left out of those that need it."""
+    started = time.perf_counter()
+    p, answers = answer_all(model, batches, names)
+    seconds = time.perf_counter() - started
+    rows: list[Row | None] = [None] * len(p)
+    target = np.full(len(p), -1, dtype=np.int64)
+    column = {text: i for i, text in enumerate(answers)}
+    for prepared in batches:
+        for number, row, own in zip(prepared.index.tolist(), prepared.rows, prepared.target.tolist(), strict=True):
+            rows[number] = row
+            target[number] = column[str(prepared.batch.answers[own])] if own >= 0 else own
+    metrics = summarise(p, target, answers, [row for row in rows if row is not None], names, split, evaluation)
+    return replace(
+        metrics,
+        concepts=concept_accuracy(model, batches),
+        answers_per_second=len(p) / seconds if seconds else 0.0,
+    )
+
+
+def summarise(
+    p: NDArray[np.float64],
+    target: NDArray[np.int64],
+    answers: Sequence[str],
+    rows: Sequence[Row],
+    names: AnswerNames,
+    split: str,
+    evaluation: EvaluationTable,
+) -> Metrics:
+    """All figures that follow from distributions and answers.
+
+    Shapes: p [N, A], target [N]: -1 not known, -2 known and not derivable
+    """
+    known = target != -1
+    p, target = p[known], target[known]
+    rows = [row for row, is_known in zip(rows, known, strict=True) if is_known]
+    predicted = p.argmax(axis=1) if p.size else np.zeros(len(p), dtype=np.int64)
+    slices = {}
+    for name in evaluation.slices:
+        values = np.array([_shown(row.columns.get(name)) for row in rows], dtype=object)
+        for value in sorted({v for v in values if v}):
+            inside = values == value
+            slices[f"{name}={value}"] = figures(p[inside], target[inside], evaluation.bins)
+    return Metrics(
+        split=split,
+        overall=figures(p, target, evaluation.bins),
+        macro_f1=macro_f1(predicted, target),
+        slices=slices,
+        confusion=confusion(predicted, target, [names.short(text) for text in answers]),
+        reliability=reliability(p, target, evaluation.bins),
+        underivable=int((target == -2).sum()),
+    )
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@torch.no_grad()
+def concept_accuracy(model: Model, batches: Sequence[Prepared]) -> dict[str, ConceptFigures]:
+    """How often each neural predicate is right on the atoms whose truth the rows give."""
+    right: dict[str, int] = {}
+    atoms: dict[str, int] = {}
+    was_training = model.training
+    model.eval()
+    for prepared in batches:
+        if not prepared.concepts:
+            continue
+        scores = model.encoder(prepared.batch.payloads, prepared.batch.requests)
+        for concept in prepared.concepts:
+            picked = scores[concept.predicate].cpu()[concept.request]
+            said = (picked[:, 0] > 0).long() if picked.shape[1] == 1 else picked.argmax(dim=1)
+            name = concept.predicate
+            right[name] = right.get(name, 0) + int((said == concept.truth).sum())
+            atoms[name] = atoms.get(name, 0) + len(said)
+    model.train(was_training)
+    return {name: ConceptFigures(atoms[name], right[name] / atoms[name]) for name in atoms}

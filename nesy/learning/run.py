@@ -1,0 +1,98 @@
+"""A trained run, and what of its training is kept beside the model: the task as it was, the log, the metrics."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nesy.errors import RunError
+from nesy.learning.metrics import Metrics
+from nesy.learning.progress import EpochRecord
+from nesy.learning.task import Task, restore_task
+from nesy.model import Model
+from nesy.run_folder import read_json
+
+TASK_FILE = "task.json"
+LOG_FILE = "log.csv"
+METRICS_FILE = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `train` gives: the folder, and what was measured."""
+
+    folder: Path
+    task: str
+    seed: int
+    best_epoch: int
+    epochs: int
+    seconds: float
+    dev: Metrics
+    test: Metrics | None
+    extra: Mapping[str, Any]
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained model, loaded from the folder."""
+        return Model.from_pretrained(self.folder)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as JSON data: what metrics.json holds, and where it is."""
+        return {"run": str(self.folder), **self.metrics_document()}
+
+    def metrics_document(self) -> dict[str, Any]:
+        """What metrics.json holds."""
+        return {
+            "task": self.task,
+            "seed": self.seed,
+            "best_epoch": self.best_epoch,
+            "epochs": self.epochs,
+            "seconds": round(self.seconds, 2),
+            "dev": self.dev.to_dict(),
+            "test": self.test.to_dict() if self.test else None,
+            **self.extra,
+        }
+
+    def __str__(self) -> str:
+        lines = [str(self.test or self.dev)]
+        lines.append(f"best of {self.epochs} epochs: {self.best_epoch}; {self.seconds:.1f} s")
+        lines.append(f"run: {self.folder}")
+        return "\n".join(lines)
+
+
+def task_document(task: Task, data: Path | None, seed: int) -> dict[str, Any]:
+    """What task.json holds: enough to measure the run again."""
+    return {
+        "folder": str(task.folder.resolve()),
+        "data": str(data.resolve()) if data is not None else None,
+        "seed": seed,
+        "tables": task.document(),
+    }
+
+
+def read_task(folder: Path, *, check_files: bool) -> tuple[Task, Path | None, int]:
+    """The task of a run, the data it was trained on if not the task's own, and its seed.
+
+    Raises: RunError, TaskError.
+    """
+    document = read_json(folder, TASK_FILE)
+    match document:
+        case {"folder": str(home), "data": str() | None as data, "seed": int(seed), "tables": dict(tables)}:
+            task = restore_task(tables, home, str(folder / TASK_FILE), check_files=check_files)
+            return task, Path(data) if data is not None else None, seed
+    raise RunError(f"{folder / TASK_FILE}: not what training writes there")
+
+
+def log_text(records: Sequence[EpochRecord]) -> str:
+    """The training log as CSV: one line an epoch."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([spec.name for spec in fields(EpochRecord)])
+    for record in records:
+        writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in astuple(record)])
+    return out.getvalue()
