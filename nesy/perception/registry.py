@@ -42,8 +42,8 @@ def encoder_class(kind: str) -> type[Encoder]:
         )
     known = encoder_names()
     near = near_name(kind, known)
-    hint = f"; did you mean `{near}`?" if near else ""
-    raise TaskError(f"unknown encoder kind `{kind}`{hint} Known: {', '.join(known)}")
+    hint = f"did you mean `{near}`?" if near else f"there are {', '.join(known)}"
+    raise TaskError(f"unknown encoder kind `{kind}`: {hint}")
 
 
 def encoder_kind(encoder: Encoder) -> str:
