@@ -19,6 +19,9 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.readings.budget import Clock
 from nesy.reasoning.readings.problem import LocalAggregate, Problem
 
@@ -36,8 +39,8 @@ class Propagation:
 
     def __init__(self, problem: Problem):
         self.problem = problem
-        self.positive = [_mask(l >> 1 for l in d.body if not l & 1) for d in problem.derivations]
-        self.negative = [_mask(l >> 1 for l in d.body if l & 1) for d in problem.derivations]
+        self.positive = [_mask(b >> 1 for b in d.body if not b & 1) for d in problem.derivations]
+        self.negative = [_mask(b >> 1 for b in d.body if b & 1) for d in problem.derivations]
         self.component = [0] * problem.num_nodes
         components = problem.components
         for number, members in enumerate(components):
@@ -48,7 +51,7 @@ class Propagation:
         self.head = [d.head for d in problem.derivations]
         # Which components have to be looked at again when a node is settled.
         self.users = [0] * problem.num_nodes
-        for number, derivation in enumerate(problem.derivations):
+        for derivation in problem.derivations:
             for literal in derivation.body:
                 self.users[literal >> 1] |= 1 << self.component[derivation.head]
         for aggregate in problem.aggregates:
@@ -189,17 +192,12 @@ class Residue:
 class Conditioning:
     """Builds the decision diagram of a problem."""
 
-    def __init__(self, problem: Problem, exhaustive: Sequence[bool], prior: Sequence[Sequence[float]]):
-        """`exhaustive[c]`: some leaf of the problem must come out of its c-th choice. `prior[c]`: a guess of the
-        probabilities of its leaves, which decides what is looked at first."""
+    def __init__(self, problem: Problem, prior: Sequence[Sequence[float]]):
+        """`prior[c]` guesses the probabilities of the c-th branch's leaves: it decides what is looked at first."""
         self.problem = problem
         self.propagation = Propagation(problem)
-        self.leaves: list[list[int]] = [[] for _ in problem.choices]
-        for node, (position, _) in problem.leaf.items():
-            self.leaves[position].append(node)
-        self.leaf_mask = [_mask(nodes) for nodes in self.leaves]
+        self.leaf_mask = [_mask(branch.node) for branch in problem.branches]
         self.all_leaves = _mask(problem.leaf)
-        self.exhaustive = exhaustive
         self.prior = prior
         self.rank = self._order()
 
@@ -218,7 +216,7 @@ class Conditioning:
                 rank.setdefault(problem.leaf[node][0], len(rank))
             else:
                 stack.extend(reversed(list(problem.below(node))))
-        return [rank[position] for position in range(len(problem.choices))]
+        return [rank[position] for position in range(len(problem.branches))]
 
     def build(self, clock: Clock, by_mass: bool = False) -> Diagram:
         """Expand states until none is left or the budget is used up.
@@ -274,8 +272,9 @@ class Conditioning:
 
     def _outcomes(self, choice: int) -> list[tuple[int, float]]:
         """Each outcome of a choice: the mask of the leaf that holds (or 0), and its prior."""
-        found = [(1 << node, p) for node, p in zip(self.leaves[choice], self.prior[choice], strict=True)]
-        if not self.exhaustive[choice]:
+        branch = self.problem.branches[choice]
+        found = [(1 << node, p) for node, p in zip(branch.node, self.prior[choice], strict=True)]
+        if not branch.is_exhaustive:
             found.append((0, max(0.0, 1.0 - sum(self.prior[choice]))))
         return found
 
@@ -326,6 +325,17 @@ class Conditioning:
                 partial[owner] = (owner, *_partial(aggregate, facts.true))
                 stack.extend(element for element in aggregate.element if unsettled >> element & 1)
         return Residue(nodes, derivations, tuple(sorted(partial.values())), settled, holds)
+
+
+def priors(graph: DerivationGraph, problem: Problem) -> list[list[float]]:
+    """The probabilities written in the rule file; where there are none, all outcomes alike."""
+    choices = graph.choices
+    found: list[list[float]] = []
+    for branch in problem.branches:
+        written = choices.probability[list(branch.leaf)]
+        alike = 1.0 / max(2, int(choices.ptr[branch.choice + 1] - choices.ptr[branch.choice]))
+        found.append(np.where(np.isnan(written), alike, written).tolist())
+    return found
 
 
 def _partial(aggregate: LocalAggregate, true: int) -> tuple[float, int]:

@@ -17,7 +17,7 @@ from nesy.errors import InconsistentError
 from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.readings.budget import Budget, Clock
 from nesy.reasoning.readings.circuit import ONE, ZERO, Circuit, CircuitBuilder, InputRows
-from nesy.reasoning.readings.conditioning import Conditioning, Diagram
+from nesy.reasoning.readings.conditioning import Conditioning, Diagram, priors
 from nesy.reasoning.readings.probabilities import Probabilities
 from nesy.reasoning.readings.problem import Problem, Reach, extract
 from nesy.reasoning.readings.scopes import Part, split
@@ -171,26 +171,14 @@ class _Analysis:
     def _diagram(self, targets: list[int] | tuple[int, ...], conditions: tuple[int, ...]) -> tuple[Method, list[Rows]]:
         """The masses of each target (or of the conditions alone, without targets)."""
         problem = extract(self.graph, targets, conditions, self.reach)
-        choices = self.graph.choices
-        leaves: list[list[int]] = [[] for _ in problem.choices]
-        for position, leaf in problem.leaf.values():
-            leaves[position].append(leaf)
-        exhaustive = [
-            not choices.has_rest[c] and len(leaves[i]) == choices.ptr[c + 1] - choices.ptr[c]
-            for i, c in enumerate(problem.choices)
-        ]
-        prior = [
-            _prior(choices.probability[found], choices.ptr[c + 1] - choices.ptr[c])
-            for c, found in zip(problem.choices, leaves, strict=True)
-        ]
-        diagram = Conditioning(problem, exhaustive, prior).build(self.clock)
+        diagram = Conditioning(problem, priors(self.graph, problem)).build(self.clock)
         method: Method = "bounds" if diagram.open_states else "exact (compiled)"
-        return method, self._emit(problem, diagram, leaves, exhaustive)
+        return method, self._emit(problem, diagram)
 
-    def _emit(self, problem: Problem, diagram: Diagram, leaves: list[list[int]], exhaustive: list[bool]) -> list[Rows]:
+    def _emit(self, problem: Problem, diagram: Diagram) -> list[Rows]:
         """The diagram's masses as rows: the mass of a state is the sum over its incoming edges."""
         builder = self.builder
-        other = [self._other(choice, found) for choice, found in zip(problem.choices, leaves, strict=True)]
+        other = [ZERO if b.is_exhaustive else self._other(b.choice, list(b.leaf)) for b in problem.branches]
         state = np.arange(diagram.num_states) + builder.rows(diagram.num_states)
         one = np.asarray([ONE])
         builder.add(state[:1], one, one)
@@ -228,11 +216,6 @@ class _Analysis:
         if choices.has_rest[choice]:
             rows.append(self.inputs.rest(choice))
         return self._sum(np.asarray(rows, np.int64))
-
-
-def _prior(probability: np.ndarray, num_outcomes: int) -> list[float]:
-    """The probabilities written in the rule file; where there are none, all outcomes alike."""
-    return np.where(np.isnan(probability), 1.0 / max(2, num_outcomes), probability).tolist()
 
 
 def _condition_text(graph: DerivationGraph, literal: int) -> str:

@@ -23,6 +23,17 @@ class Derivation:
 
     head: int
     body: tuple[int, ...]
+    number: int  # in the graph
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One random choice of a problem, with those of its outcomes that matter."""
+
+    choice: int  # in the graph
+    leaf: tuple[int, ...]  # the graph's leaves
+    node: tuple[int, ...]  # the same, as local nodes
+    is_exhaustive: bool  # one of these leaves always comes out
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +52,7 @@ class Problem:
     """See the module's text. A literal is `2 * node + negated` in local numbers."""
 
     node: Index  # [n] the graph's number of each local node
-    choices: tuple[int, ...]  # the graph's choices whose leaves matter
-    leaf: dict[int, tuple[int, int]]  # local node -> (position in `choices`, the graph's leaf)
+    branches: tuple[Branch, ...]
     derivations: tuple[Derivation, ...]
     aggregates: tuple[LocalAggregate, ...]
     targets: tuple[int, ...]  # local literals
@@ -51,6 +61,15 @@ class Problem:
     @property
     def num_nodes(self) -> int:
         return len(self.node)
+
+    @cached_property
+    def leaf(self) -> dict[int, tuple[int, int]]:
+        """Local node of a leaf -> (its branch, the graph's leaf)."""
+        return {
+            node: (position, leaf)
+            for position, branch in enumerate(self.branches)
+            for node, leaf in zip(branch.node, branch.leaf, strict=True)
+        }
 
     @cached_property
     def of_head(self) -> list[list[int]]:
@@ -163,7 +182,7 @@ def extract(
     for number in derivation_kept.tolist():
         body = graph.body_of(number)
         renumbered = tuple(sorted(set((2 * local[body >> 1] + (body & 1)).tolist())))
-        derivations.append(Derivation(int(local[graph.head[number]]), renumbered))
+        derivations.append(Derivation(int(local[graph.head[number]]), renumbered, number))
 
     aggregates: list[LocalAggregate] = []
     for number in np.unique(aggregate_of[node[aggregate_of[node] >= 0]]).tolist():
@@ -180,18 +199,19 @@ def extract(
         )
 
     leaves = node[node < graph.num_leaves]
-    of_leaf = graph.choices.of_leaf
-    choices = tuple(np.unique(of_leaf[leaves]).tolist())
-    position = {choice: i for i, choice in enumerate(choices)}
-    leaf = {int(local[l]): (position[int(of_leaf[l])], int(l)) for l in leaves.tolist()}
+    choices = graph.choices
+    branches: list[Branch] = []
+    for choice in np.unique(choices.of_leaf[leaves]).tolist():
+        mine = leaves[choices.of_leaf[leaves] == choice]
+        is_exhaustive = not choices.has_rest[choice] and len(mine) == choices.ptr[choice + 1] - choices.ptr[choice]
+        branches.append(Branch(choice, tuple(mine.tolist()), tuple(local[mine].tolist()), bool(is_exhaustive)))
 
     def renumber(literals: Sequence[int]) -> tuple[int, ...]:
         return tuple(2 * int(local[literal >> 1]) + (literal & 1) for literal in literals)
 
     return Problem(
         node=node,
-        choices=choices,
-        leaf=leaf,
+        branches=tuple(branches),
         derivations=tuple(derivations),
         aggregates=tuple(aggregates),
         targets=renumber(targets),

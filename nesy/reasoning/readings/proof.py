@@ -57,8 +57,8 @@ class Absent:
 class Aggregated:
     """`node`, a result of aggregate number `aggregate`, holds because of which elements hold.
 
-    `children` proves of every element that it holds or that it does not (a negated literal), in the
-    order of the aggregate's elements.
+    `children` proves of the elements that they hold or that they do not (a negated literal), in the
+    order of the aggregate's elements; elements that cannot change the result any more have none.
     """
 
     node: int
@@ -96,3 +96,18 @@ class Proof:
             step = stack.pop()
             yield step
             stack.extend(reversed(step.children))
+
+
+def assumptions(root: Step) -> frozenset[int]:
+    """The leaf literals that a tree of steps ends in; each shared step is looked at once."""
+    seen: set[int] = set()
+    stack: list[Step] = [root]
+    found: set[int] = set()
+    while stack:
+        step = stack.pop()
+        if id(step) not in seen:
+            seen.add(id(step))
+            stack.extend(step.children)
+            if isinstance(step, Assumed):
+                found.add(step.literal)
+    return frozenset(found)
