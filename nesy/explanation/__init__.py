@@ -8,6 +8,6 @@ Sighting, Saw                         what an encoder saw in the input, told by 
 from nesy.explanation.data import to_dict
 from nesy.explanation.story import Blame, Saw, Section, Sighting, Step, Story
 from nesy.explanation.tell import tell
-from nesy.explanation.terminal import to_console, to_text
+from nesy.explanation.terminal import render, to_console, to_text
 
-__all__ = ["Blame", "Saw", "Section", "Sighting", "Step", "Story", "tell", "to_console", "to_dict", "to_text"]
+__all__ = ["Blame", "Saw", "Section", "Sighting", "Step", "Story", "render", "tell", "to_console", "to_dict", "to_text"]

@@ -7,6 +7,7 @@ it will look.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from typing import Literal as OneOf
@@ -16,25 +17,32 @@ from nesy.language.values import Value
 Kind = OneOf["chosen", "fact", "derived", "absent", "aggregate", "condition"]
 
 
-@dataclass(frozen=True)
-class Sighting:
-    """What an encoder looked at for one key: characters of the input's text, a picture, or a row.
+class Seen(Protocol):
+    """What an encoder looked at: characters of the input's text, or (without offsets) a thing with a name."""
 
-    `start` and `end` are character offsets in the input's text, where it is one; `picture` is its name and `image`
-    its PNG bytes, where there is one.
-    """
+    @property
+    def text(self) -> str: ...
 
-    text: str
-    start: int | None = None
-    end: int | None = None
-    picture: str | None = None
-    image: bytes | None = field(default=None, repr=False)
+    @property
+    def start(self) -> int | None: ...
+
+    @property
+    def end(self) -> int | None: ...
 
 
 class Saw(Protocol):
     """What was seen in the input for a choice: its predicate's name and the values of its key."""
 
-    def __call__(self, name: str, key: tuple[Value, ...], /) -> Sighting | None: ...
+    def __call__(self, name: str, key: tuple[Value, ...], /) -> Seen | None: ...
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What an encoder looked at for one key, for those who have no such record of their own."""
+
+    text: str
+    start: int | None = None
+    end: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Step:
     holds: bool
     probability: float
     rule: RuleNote | None = None
-    sighting: Sighting | None = None
+    sighting: Seen | None = None
     children: tuple[int, ...] = ()
     counted: tuple[Counted, ...] = ()
     note: str = ""
@@ -97,7 +105,7 @@ class Blame:
     gradient: float
     without: float
     loss: float  # how much of the answer the leaf carries; negative where it speaks against the answer
-    sighting: Sighting | None = None
+    sighting: Seen | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,7 @@ class Story:
     reasons: tuple[Reason, ...]
     method: str = ""
     text: str | None = None  # the input, where it is a text: sightings point into it
+    pictures: Mapping[str, bytes] = field(default_factory=dict)  # PNG of what was seen, by its name
     blame: tuple[Blame, ...] = ()
     sections: tuple[Section, ...] = ()
 
@@ -133,7 +142,7 @@ class Story:
         return found
 
     @property
-    def sightings(self) -> tuple[Sighting, ...]:
+    def sightings(self) -> tuple[Seen, ...]:
         """Everything that the proofs rest on in the input, each once, in reading order."""
-        seen = {step.sighting: None for step in self.steps if step.sighting is not None}
-        return tuple(sorted(seen, key=lambda s: (s.start is None, s.start or 0, s.text)))
+        seen = {(s.start, s.end, s.text): s for step in self.steps if (s := step.sighting) is not None}
+        return tuple(sorted(seen.values(), key=lambda s: (s.start is None, s.start or 0, s.text)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nesy.explanation.story import Counted, Reason, RuleNote, Saw, Sighting, Story
+from nesy.explanation.story import Counted, Reason, RuleNote, Saw, Seen, Story
 from nesy.explanation.story import Step as Line
 from nesy.language.core import Atom, Rule
 from nesy.reasoning.derivation import DerivationGraph
@@ -27,6 +27,7 @@ def tell(
     method: str = "",
     saw: Saw | None = None,
     text: str | None = None,
+    pictures: Mapping[str, bytes] | None = None,
 ) -> Story:
     """The story of an answer: its proofs, each step once, with what was seen at the leaves.
 
@@ -40,7 +41,7 @@ def tell(
     if answer is None:
         answer = _literal_text(graph, proofs[0].literal) if proofs else ""
     total = probability if probability is not None else (proofs[0].probability if proofs else 0.0)
-    return Story(answer, total, tuple(teller.lines), tuple(reasons), method, text)
+    return Story(answer, total, tuple(teller.lines), tuple(reasons), method, text, pictures or {})
 
 
 @dataclass
@@ -172,7 +173,7 @@ class _Teller:
                 return rule
         return None
 
-    def _sighting(self, rule: Rule | None, choice: int) -> Sighting | None:
+    def _sighting(self, rule: Rule | None, choice: int) -> Seen | None:
         if self.saw is None or rule is None or rule.choice is None:
             return None
         name = rule.choice.neural or rule.heads[0].predicate

@@ -126,7 +126,7 @@ class Certifier:
         if _contradiction(claim.outcomes):
             return certificate("failed", "the premises contradict each other")
         try:
-            instances = self._instances(claim, facts)
+            instances = self._instances(claim, facts, timeout)
         except (TooLargeError, FunctionError) as error:
             return certificate("unknown", str(error))
         completion = Completion(instances, script)
@@ -156,7 +156,7 @@ class Certifier:
     def _facts(self) -> list[tuple[tuple[Signature, tuple[object, ...]], Fact]]:
         return [((s, tuple(map(key, row))), (s, row)) for s, row in facts_of(self.program, {})]
 
-    def _instances(self, claim: Claim, facts: Rows) -> Instances:
+    def _instances(self, claim: Claim, facts: Rows, timeout: float) -> Instances:
         relevant = depends_on(self.program, [claim.answer.signature])
         given: Iterable[Fact]
         if self._is_positive(relevant) and not claim.negated:
@@ -171,7 +171,7 @@ class Certifier:
             choice, values, index = outcome
             return identities.get((choice, tuple(map(key, values)), index))
 
-        return instantiate(self.program, given, known=known, relevant=relevant)
+        return instantiate(self.program, given, known=known, relevant=relevant, timeout=timeout)
 
     def _is_positive(self, relevant: set[Signature]) -> bool:
         return not any(

@@ -117,7 +117,13 @@ def _check(
     wanted = [s for rule in hard for s in body_signatures(rule.body)] + [e.atom.signature for e in program.evidence]
     relevant = depends_on(program, wanted) | set(wanted)
     instances = instantiate(
-        program, facts_of(program, {}), relevant=relevant, free=free, constraints=hard, strict=not inputs
+        program,
+        facts_of(program, {}),
+        relevant=relevant,
+        free=free,
+        constraints=hard,
+        strict=not inputs,
+        timeout=timeout,
     )
     script = Script()
     completion = Completion(instances, script)

@@ -12,6 +12,7 @@ is then one more thing for Z3 to prove.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -28,6 +29,7 @@ from nesy.language.core import (
     Signature,
 )
 from nesy.language.values import Value, key
+from nesy.solver.engine import DEFAULT_TIMEOUT
 from nesy.solver.matching import Matcher, Row, TooLargeError
 
 Identity = tuple[tuple[type, object], ...]
@@ -35,7 +37,7 @@ Outcome = tuple[int, tuple[Value, ...], int]  # core choice id, values of its ke
 Fact = tuple[Signature, tuple[Value, ...]]
 Rows = Mapping[Signature, Iterable[Sequence[Value]]]
 
-MAX_INSTANCES = 100_000  # a person reads proofs of a few hundred; beyond this Z3 would not answer in time
+MAX_INSTANCES = 50_000  # a person reads proofs of a few hundred; beyond this Z3 would not answer in time
 MAX_AGGREGATE_VALUES = 20_000
 
 
@@ -107,6 +109,7 @@ def instantiate(
     free: Iterable[Fact] = (),
     constraints: Sequence[Rule] = (),
     strict: bool = True,
+    timeout: float = DEFAULT_TIMEOUT,
 ) -> Instances:
     """Run the rules of the relevant predicates over the facts (all of them: nothing is taken from the program).
 
@@ -115,7 +118,7 @@ def instantiate(
 
     Raises: TooLargeError, FunctionError.
     """
-    run = _Run(known, strict)
+    run = _Run(known, strict, time.monotonic() + timeout)
     for signature, row in facts:
         if relevant is None or signature in relevant:
             run.give(signature, row)
@@ -166,10 +169,10 @@ def body_signatures(body: Iterable[object]) -> Iterator[Signature]:
 class _Run:
     """One instantiation. Atoms known to hold, or known not to, are told apart component by component."""
 
-    def __init__(self, known: Callable[[Outcome], bool | None], strict: bool):
+    def __init__(self, known: Callable[[Outcome], bool | None], strict: bool, deadline: float):
         self.known = known
         self.result = Instances()
-        self.matcher = Matcher(self.result.atoms, self.result.numbers, self.result.given, self, strict)
+        self.matcher = Matcher(self.result.atoms, self.result.numbers, self.result.given, self, strict, deadline)
         self.holds: set[int] = self.result.given.copy()
         self.fails: set[int] = set()
         self.group_number: dict[tuple[int, int, Row], int] = {}

@@ -6,6 +6,7 @@ is built: whatever can be tested is tested, otherwise the atom with the most bou
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -34,7 +35,7 @@ Entry = tuple[Row, int]  # a row and its atom's number
 Next = Callable[[], None]
 Found = Callable[[Row, Sequence[int], Sequence[tuple[int, int]]], None]
 
-MAX_JOINS = 3_000_000  # rows looked at; seconds of work, after which no verdict comes in time
+_CHECK_CLOCK = 20_000  # rows looked at between two looks at the clock, some hundredths of a second
 
 
 class TooLargeError(Exception):
@@ -88,6 +89,15 @@ class _Frame:
         return self.slots[name]
 
 
+@dataclass(frozen=True, eq=False)
+class _Chain:
+    """A compiled body: `take` matches the row it starts from, `rest` finds all ways for the rest."""
+
+    frame: _Frame
+    take: Callable[[Row], bool]
+    rest: Next
+
+
 class Matcher:
     """The relations, and the chains that match rules against them."""
 
@@ -98,7 +108,9 @@ class Matcher:
         given: set[int],
         aggregates: Aggregates,
         strict: bool,
+        deadline: float,
     ):
+        self.deadline = deadline
         self.atoms, self.numbers, self.given = atoms, numbers, given
         self.aggregates, self.strict = aggregates, strict
         self.values: list[Value] = []
@@ -107,6 +119,7 @@ class Matcher:
         self._rows: dict[tuple[Signature, Row], int] = {}
         self._relations: dict[Signature, _Relation] = {}
         self._names: dict[int, tuple[str, ...]] = {}
+        self._chains: dict[tuple[int, int], _Chain] = {}
         self._num_joins = 0
 
     # -- values and atoms --------------------------------------------------------------------------------
@@ -142,34 +155,44 @@ class Matcher:
     # -- rules -------------------------------------------------------------------------------------------
 
     def run(self, rule: Rule, found: Found, start: tuple[int, int, int] | None = None) -> None:
-        """Find all ways in which the body could hold.
+        """Find all ways in which the body could hold. The first `found` given for a rule is the one that is told.
 
         `start` is a place in the body and a range of rows: that atom is matched with those rows only, first.
         """
+        if time.monotonic() > self.deadline:
+            raise TooLargeError("the rules could not be instantiated in time")
+        place = -1 if start is None else start[0]
+        chain = self._chains.get((rule.id, place))
+        if chain is None:
+            chain = self._chains[rule.id, place] = self._compile(rule, place, found)
+        if start is None:
+            chain.rest()
+            return
+        part = rule.body[start[0]]
+        assert isinstance(part, Literal)
+        body = chain.frame.body
+        for row, atom in self._relation(part.atom.signature).rows[start[1] : start[2]]:
+            if chain.take(row):
+                body.append(2 * atom)
+                chain.rest()
+                body.pop()
+
+    def _compile(self, rule: Rule, place: int, found: Found) -> _Chain:
         frame = _Frame()
-        names = self._variables(rule)
-        slots = [frame.slot(name) for name in names]
+        slots = [frame.slot(name) for name in self._variables(rule)]
         env, body, groups = frame.env, frame.body, frame.groups
 
         def end() -> None:
             found(tuple([env[s] for s in slots]), body, groups)
 
         parts = list(enumerate(rule.body))
-        if start is None:
-            self._chain(rule, parts, set(), frame, end)()
-            return
-        place, first, last = start
-        _, part = parts.pop(place)
-        assert isinstance(part, Literal)
         bound: set[str] = set()
-        entries = self._relation(part.atom.signature).rows[first:last]
-        take = self._take(part.atom, bound, frame)
-        chain = self._chain(rule, parts, bound, frame, end)
-        for row, atom in entries:
-            if take(row):
-                body.append(2 * atom)
-                chain()
-                body.pop()
+        take: Callable[[Row], bool] = _nothing
+        if place >= 0:
+            _, part = parts.pop(place)
+            assert isinstance(part, Literal)
+            take = self._take(part.atom, bound, frame)
+        return _Chain(frame, take, self._chain(rule, parts, bound, frame, end))
 
     def heads(self, rule: Rule, env: Row) -> Iterator[int]:
         """The head atoms of an instance, in order."""
@@ -288,8 +311,10 @@ class Matcher:
                 entries = relation.rows
             count = len(entries)  # rows that this very rule adds meanwhile are seen in the next round
             self._num_joins += count
-            if self._num_joins > MAX_JOINS:
-                raise TooLargeError(f"more than {MAX_JOINS} rows to look at")
+            if self._num_joins > _CHECK_CLOCK:
+                self._num_joins = 0
+                if time.monotonic() > self.deadline:
+                    raise TooLargeError("the rules could not be instantiated in time")
             for number in range(count):
                 row, found = entries[number]
                 if take(row):
@@ -467,6 +492,10 @@ class Matcher:
             case Structure(functor, arguments):
                 inner = tuple(self.values[self._ground(argument, values)] for argument in arguments)
                 return self.intern(Compound(functor, inner))
+
+
+def _nothing(row: Row) -> bool:
+    raise AssertionError("a chain without a start takes no rows")
 
 
 def _names(term: Expr) -> Iterator[str]:
