@@ -1,9 +1,10 @@
 """The most probable proofs of a literal.
 
 Without aggregates, proofs are hyperpaths of the derivation graph: a node is proved by one of its derivations, its
-absence by one failing literal of each of its derivations. The k best are enumerated lazily. A leaf
-that a proof uses twice counts once: candidates come in the order of their product, and are kept, without
-contradictions and without repeating a smaller proof, in the order of the chance of their assumptions.
+absence by one failing literal of each of its derivations. The k best are enumerated lazily. Of
+each goal only proofs are kept that contradict nothing and do not assume all that a better one assumes, so
+recursion ends by itself. Candidates come in the order of their product; a leaf that is used twice counts
+once in the probability by which proofs are finally ordered.
 
 Where an aggregate decides, or absence through recursion, a proof is read off a most probable world (`worlds`).
 
@@ -30,7 +31,7 @@ from nesy.reasoning.readings.worlds import derived, proofs_from_worlds
 # A goal is a literal, or 2 * num_nodes + d for "derivation d fails". A candidate is a hyperedge with the rank of
 # the proof to take for each of its goals.
 Goal: TypeAlias = int
-_PER_PROOF = 50  # candidates looked at for each proof asked for: the rest contradict or repeat
+_BEYOND = 16  # candidates looked at beyond k, as a leaf used twice puts a proof too late
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,27 @@ class Hyperedge:
     tail: tuple[Goal, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A proof of a goal: its weight, its hyperedge with a proof of each part, its assumptions as a bit set."""
+
+    weight: float
+    edge: Hyperedge
+    ranks: tuple[int, ...]
+    assumed: int
+
+
 @dataclass(slots=True)
 class Goals:
-    """What is known of one goal: proofs found so far, best first, and candidates for the next."""
+    """What is known of one goal: proofs found so far, best first, and candidates for the next.
 
-    found: list[tuple[float, Hyperedge, tuple[int, ...]]] = field(default_factory=list)
+    A candidate's weight may be too good as long as the proofs of its parts are not known.
+    """
+
+    found: list[Found] = field(default_factory=list)
     candidates: list[tuple[float, int, Hyperedge, tuple[int, ...]]] = field(default_factory=list)
     seen: set[tuple[int, tuple[int, ...]]] = field(default_factory=set)
-    deferred: list[tuple[Hyperedge, tuple[int, ...], int]] = field(default_factory=list)
+    deferred: list[tuple[float, int, Hyperedge, tuple[int, ...]]] = field(default_factory=list)
     busy: bool = False
 
 
@@ -138,77 +152,87 @@ class _Enumeration:
         return log(chance) if chance > 0 else -inf
 
     def _first_best(self) -> None:
-        """Knuth's algorithm: settle goals in the order of their best proof."""
+        """Knuth's algorithm: how good the best proof of each goal is; the candidates to start from."""
         uses: dict[Goal, list[Hyperedge]] = {}
-        waiting: dict[Hyperedge, int] = {}
+        waiting: dict[int, int] = {}
+        best: dict[Goal, float] = {}
         agenda: list[tuple[float, int, Hyperedge]] = []
-        count = 0
         for edges in self.edges.values():
             for edge in edges:
                 tail = set(edge.tail)
-                waiting[edge] = len(tail)
+                waiting[id(edge)] = len(tail)
                 for goal in tail:
                     uses.setdefault(goal, []).append(edge)
                 if not tail:
-                    count += 1
-                    heapq.heappush(agenda, (-self._own_weight(edge.goal), count, edge))
+                    heapq.heappush(agenda, (-self._own_weight(edge.goal), id(edge), edge))
         while agenda:
             cost, _, edge = heapq.heappop(agenda)
-            state = self.goals[edge.goal]
-            if cost == inf or state.found:
+            if cost == inf:
+                break
+            if edge.goal in best:
                 continue
-            state.found.append((-cost, edge, (0,) * len(edge.tail)))
-            state.seen.add((id(edge), (0,) * len(edge.tail)))
+            best[edge.goal] = -cost
             for user in uses.get(edge.goal, ()):
-                waiting[user] -= 1
-                if waiting[user] == 0 and not self.goals[user.goal].found:
-                    count += 1
-                    weight = sum(self.goals[goal].found[0][0] for goal in user.tail)
-                    heapq.heappush(agenda, (-weight, count, user))
-        for goal, state in self.goals.items():
-            if not state.found:
-                continue
-            # All other ways to prove the goal start as candidates with the best of each part.
+                waiting[id(user)] -= 1
+                if waiting[id(user)] == 0:
+                    heapq.heappush(agenda, (-sum(best[goal] for goal in user.tail), id(user), user))
+        for goal in best:
             for edge in self.edges[goal]:
-                if edge is not state.found[0][1] and all(self.goals[below].found for below in edge.tail):
-                    self._push(state, edge, (0,) * len(edge.tail))
-            self._push_next(state, state.found[0][1], state.found[0][2])
+                if all(below in best for below in edge.tail):
+                    weight = self._own_weight(goal) + sum(best[below] for below in edge.tail)
+                    self._push(self.goals[goal], weight, edge, (0,) * len(edge.tail))
 
-    def _push(self, state: Goals, edge: Hyperedge, ranks: tuple[int, ...]) -> None:
-        mark = (id(edge), ranks)
-        if mark not in state.seen:
-            state.seen.add(mark)
-            parts = (self.goals[g].found[r][0] for g, r in zip(edge.tail, ranks, strict=True))
-            heapq.heappush(state.candidates, (-sum(parts), len(state.seen), edge, ranks))
-
-    def _push_next(self, state: Goals, edge: Hyperedge, ranks: tuple[int, ...]) -> None:
-        """Successors whose parts are known already; the others wait for `_kth`."""
-        for i in range(len(ranks)):
-            if len(self.goals[edge.tail[i]].found) > ranks[i] + 1:
-                self._push(state, edge, (*ranks[:i], ranks[i] + 1, *ranks[i + 1 :]))
+    def _push(self, state: Goals, weight: float, edge: Hyperedge, ranks: tuple[int, ...]) -> None:
+        if (id(edge), ranks) not in state.seen:
+            state.seen.add((id(edge), ranks))
+            heapq.heappush(state.candidates, (-weight, len(state.seen), edge, ranks))
 
     def _kth(self, goal: Goal, rank: int) -> Generator[tuple[Goal, int], bool, bool]:
-        """Make the proof of a rank known; yields what it needs first and is sent whether that exists."""
+        """Find proofs of a goal up to a rank; yields what it needs first and is sent whether that exists."""
         state = self.goals[goal]
         if state.busy:
             return False  # a proof of the goal through itself says nothing new
         state.busy = True
-        while len(state.found) <= rank and state.found:
-            _, edge, ranks = state.found[-1]
-            successors = [*state.deferred, *((edge, ranks, i) for i in range(len(ranks)))]
-            state.deferred = []
-            for edge, ranks, i in successors:
-                below = edge.tail[i]
-                if len(self.goals[below].found) > ranks[i] + 1 or (yield (below, ranks[i] + 1)):
-                    self._push(state, edge, (*ranks[:i], ranks[i] + 1, *ranks[i + 1 :]))
-                elif self.goals[below].busy:
-                    state.deferred.append((edge, ranks, i))  # asked for in a circle; it may exist later
-            if not state.candidates:
-                break
-            cost, _, edge, ranks = heapq.heappop(state.candidates)
-            state.found.append((-cost, edge, ranks))
+        for candidate in state.deferred:
+            heapq.heappush(state.candidates, candidate)
+        state.deferred = []
+        while len(state.found) <= rank and state.candidates:
+            cost, number, edge, ranks = heapq.heappop(state.candidates)
+            for below, at in zip(edge.tail, ranks, strict=True):
+                if len(self.goals[below].found) <= at and not (yield (below, at)):
+                    if self.goals[below].busy:  # asked for in a circle: it may exist later
+                        state.deferred.append((cost, number, edge, ranks))
+                    break
+            else:
+                parts = [self.goals[below].found[at] for below, at in zip(edge.tail, ranks, strict=True)]
+                weight = self._own_weight(goal) + sum(part.weight for part in parts)
+                if -weight > cost + 1e-12:
+                    heapq.heappush(state.candidates, (-weight, number, edge, ranks))
+                    continue
+                for i in range(len(ranks)):
+                    self._push(state, weight, edge, (*ranks[:i], ranks[i] + 1, *ranks[i + 1 :]))
+                assumed = self._bit(goal)
+                for part in parts:
+                    assumed |= part.assumed
+                if not any(old.assumed & ~assumed == 0 for old in state.found) and not self._contradicts(assumed):
+                    state.found.append(Found(weight, edge, ranks, assumed))
         state.busy = False
         return len(state.found) > rank
+
+    def _bit(self, goal: Goal) -> int:
+        """What proving a goal assumes by itself: bit g for leaf literal g."""
+        return 1 << goal if goal < 2 * self.problem.num_nodes and goal >> 1 in self.problem.leaf else 0
+
+    def _contradicts(self, assumed: int) -> bool:
+        """Whether leaf literals cannot hold together, or have no chance to."""
+        for branch in self.problem.branches:
+            positive = [node for node in branch.node if assumed >> 2 * node & 1]
+            negative = [node for node in branch.node if assumed >> 2 * node + 1 & 1]
+            if len(positive) > 1 or (positive and positive[0] in negative):
+                return True
+            if branch.is_exhaustive and len(negative) == len(branch.node):
+                return True
+        return False
 
     def _demand(self, goal: Goal, rank: int) -> bool:
         """Run `_kth` with a stack of our own: proofs may be deeper than Python's recursion."""
@@ -216,7 +240,7 @@ class _Enumeration:
         answer: bool | None = None
         while stack:
             try:
-                needed = stack[-1].send(answer) if answer is not None else next(stack[-1])
+                needed = next(stack[-1]) if answer is None else stack[-1].send(answer)
                 stack.append(self._kth(*needed))
                 answer = None
             except StopIteration as finished:
@@ -225,20 +249,19 @@ class _Enumeration:
         return bool(answer)
 
     def best(self, k: int) -> list[Proof]:
+        """The best k of the first few candidates: their order by product is nearly that by probability."""
         target = self.problem.targets[0]
-        kept: list[tuple[frozenset[int], Proof]] = []
-        for rank in range(k * _PER_PROOF):
+        kept: list[Proof] = []
+        for rank in range(k + _BEYOND):
             if not self._demand(target, rank):
                 break
             root = self._step(target, rank)
             assumed = assumptions(root)
             chance = joint_probability(self.graph.choices, self.leaf, assumed)
-            if chance > 0 and not any(other <= assumed for other, _ in kept):
-                kept = [(other, proof) for other, proof in kept if not assumed < other]
-                kept.append((assumed, Proof(root, tuple(sorted(assumed)), chance)))
-                if len(kept) >= k:
-                    break
-        return sorted((proof for _, proof in kept), key=lambda proof: -proof.probability)
+            if chance > 0 and not any(set(proof.assumed) <= assumed for proof in kept):
+                kept = [proof for proof in kept if not assumed < set(proof.assumed)]
+                kept.append(Proof(root, tuple(sorted(assumed)), chance))
+        return sorted(kept, key=lambda proof: -proof.probability)[:k]
 
     def _step(self, target: Goal, rank: int) -> Step:
         """The tree of a found proof, built from its ends up."""
@@ -246,12 +269,12 @@ class _Enumeration:
         stack = [(target, rank)]
         while stack:
             goal, at = stack[-1]
-            _, edge, ranks = self.goals[goal].found[at]
-            parts = list(zip(edge.tail, ranks, strict=True))
+            found = self.goals[goal].found[at]
+            parts = list(zip(found.edge.tail, found.ranks, strict=True))
             missing = [part for part in parts if part not in made]
             if (goal, at) in made or not missing:
                 stack.pop()
-                made.setdefault((goal, at), self._make(goal, edge, [made[part] for part in parts]))
+                made.setdefault((goal, at), self._make(goal, found.edge, [made[part] for part in parts]))
             else:
                 stack.extend(reversed(missing))
         return made[target, rank]
