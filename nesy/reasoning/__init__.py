@@ -9,4 +9,3 @@ from nesy.reasoning.readings.exact import exact as exact
 from nesy.reasoning.readings.kbest import best_proofs as best_proofs
 from nesy.reasoning.readings.probabilities import Probabilities as Probabilities
 from nesy.reasoning.readings.proof import Proof as Proof
-from nesy.reasoning.readings.kbest import best_proofs as best_proofs
