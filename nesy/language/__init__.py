@@ -1,8 +1,8 @@
 """The rule language: text to a checked core program.
 
-    load_program, parse_program, check_program, check_text     files and texts to core
-    parse_query, parse_value                                   a query about a program; a constant
-    parse                                                      text to syntax tree, for tools
+load_program, parse_program, check_program, check_text     files and texts to core
+parse_query, parse_value                                   a query about a program; a constant
+parse                                                      text to syntax tree, for tools
 """
 
 from nesy.language.parse import parse

@@ -9,7 +9,7 @@ from nesy.language.catalogue import report
 from nesy.language.scan import Word, is_start_of_line
 from nesy.source import Source, Span
 
-_OPERATORS = frozenset(("PLUS", "MINUS", "BITS", "TIMES", "SLASH", "MOD", "POWER"))
+_OPERATORS = frozenset(("PLUS", "MINUS", "TIMES", "SLASH", "MOD", "POWER"))
 _COMPARATORS = frozenset(("EQUAL", "COMPARE", "IS"))
 _TERMS = frozenset(("VARIABLE", "NAME", "INTEGER", "DECIMAL", "STRING", "LSQB", "LPAR"))
 _MARKS = {

@@ -67,21 +67,26 @@ class Scanner:
         statements: list[list[Word]] = []
         comments: list[Word] = []
         current: list[Word] = []
-        in_weight = False
+        depth = -1  # of brackets in the weight of a soft constraint, which stands behind the full stop
         for word in self.words(text, dialect):
             kind = word.type
             if kind == "COMMENT":
                 comments.append(word)
                 continue
-            if in_weight and len(current) and current[-1].type == "END" and kind != "LSQB":
+            if depth == 0 and kind != "LSQB":
                 statements.append(current)  # a soft constraint without its weight
-                current, in_weight = [], False
+                current, depth = [], -1
             current.append(word)
-            if kind == "END" and current[0].type == "SOFT" and not in_weight:
-                in_weight = True
-            elif (kind == "END" and not in_weight) or (kind == "RSQB" and in_weight):
+            if depth >= 0:
+                depth += (kind == "LSQB") - (kind == "RSQB")
+                if depth == 0 or kind == "END":
+                    statements.append(current)
+                    current, depth = [], -1
+            elif kind == "END" and current[0].type == "SOFT":
+                depth = 0
+            elif kind == "END":
                 statements.append(current)
-                current, in_weight = [], False
+                current = []
         if current:
             statements.append(current)
         return Scanned(statements, comments)

@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-_BARE = re.compile(r"[a-z][A-Za-z0-9_]*\Z")
+# The words that the grammar reserves are names only in quotes: 'not'.
+_BARE = re.compile(r"(?!(?:not|is|mod|xor)\Z)[a-z][A-Za-z0-9_]*\Z")
 
 
 @dataclass(frozen=True, slots=True, order=True)
