@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nesy.explanation.story import Counted, Reason, RuleNote, Saw, Seen, Story
 from nesy.explanation.story import Step as Line
-from nesy.language.core import Atom, Rule
+from nesy.language.core import Atom, Rule, format_term
 from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.readings.proof import Absent, Aggregated, Assumed, Derived, Proof, Step
 
@@ -128,7 +128,7 @@ class _Teller:
         if rule_id == _FACT:
             return Line(number, "fact", text, True, 1.0)
         if rule_id == _CONDITION:
-            return Line(number, "condition", text, True, probability, children=children)
+            return self._condition(number, step, children, probability)
         chosen = [self.lines[c] for c in children if self.lines[c].kind == "chosen" and self.lines[c].text == text]
         note = self._note(self.rules.get(rule_id))
         if chosen:  # the atom and the outcome that selects it are one line to a reader
@@ -138,6 +138,18 @@ class _Teller:
             return replace(chosen[0], id=number, rule=note, probability=probability, children=others)
         return Line(number, "derived", text, True, probability, note, children=children)
 
+    def _condition(self, number: int, step: Derived, children: tuple[int, ...], probability: float) -> Line:
+        """An element of an aggregate that holds; facts say nothing where something else decided it."""
+        telling = tuple(c for c in children if self.lines[c].kind != "fact")
+        if len(telling) == 1:
+            return replace(self.lines[telling[0]], id=number)
+        text = self._element(step.node)
+        return Line(number, "condition", text, True, probability, children=telling or children)
+
+    def _element(self, node: int) -> str:
+        terms = ",".join(format_term(argument) for argument in self.graph.atom_of(node).arguments)
+        return f"element {terms}"
+
     def _absent(self, number: int, step: Absent, children: tuple[int, ...], probability: float) -> Line:
         text = str(self.graph.atom_of(step.node))
         children = tuple(dict.fromkeys(children))
@@ -146,6 +158,10 @@ class _Teller:
             if only.kind == "chosen" and only.text == text and not only.holds:
                 return replace(only, id=number)
         first, last = self.graph.derivations_ptr[step.node : step.node + 2]
+        if first < last and int(self.graph.rule[first]) == _CONDITION:
+            if len(children) == 1:  # an element fails as its one reason does, and has no name of its own
+                return replace(self.lines[children[0]], id=number)
+            return Line(number, "absent", self._element(step.node), False, probability, children=children)
         ways = int(last - first)
         note = "no rule derives it" if ways == 0 else f"none of {ways} ways to derive it holds" if ways > 1 else ""
         rules = {int(r) for r in self.graph.rule[first:last]}

@@ -100,29 +100,19 @@ class _Printer:
             self._add_counted(branch, step, depth)
         else:
             for child in step.children:
-                self._add_child(branch, self.steps[child], "", depth)
-
-    def _add_child(self, tree: Tree, step: Step, prefix: str, depth: int) -> None:
-        if step.kind == "condition":  # an element's condition has no name of its own: its parts are shown
-            children = [self.steps[child] for child in step.children]
-            for index, child in enumerate(children):
-                self._add(tree, child, prefix if index == 0 else " " * len(prefix), depth + 1)
-            if not children and prefix:
-                tree.add(Text(f"{prefix}always", style="dim"))
-        else:
-            self._add(tree, step, prefix, depth + 1)
+                self._add(branch, self.steps[child], "", depth + 1)
 
     def _add_counted(self, tree: Tree, step: Step, depth: int) -> None:
         held = [c for c in step.counted if c.holds]
         plain = all(c.weight == 1 for c in step.counted)
         for counted in held:
-            self._add_child(tree, self.steps[counted.step], "" if plain else weight(counted), depth)
+            self._add(tree, self.steps[counted.step], "" if plain else weight(counted), depth + 1)
         missed = [c for c in step.counted if not c.holds]
         if missed:
-            names = [self.steps[c.step].shown for c in missed]
-            named = [n for n in names if "#" not in n]
-            shown = ", ".join(named[:3]) + (", …" if len(named) > 3 else "")
-            tree.add(Text(f"not counted: {len(missed)}" + (f" ({shown})" if shown else ""), style="dim"))
+            # The least sure ones are those a reader may wonder about.
+            named = sorted((self.steps[c.step] for c in missed), key=lambda step: (step.probability, step.id))
+            shown = ", ".join(step.shown for step in named[:3]) + (", …" if len(named) > 3 else "")
+            tree.add(Text(f"not counted: {len(missed)} ({shown})", style="dim"))
 
     def _line(self, step: Step, prefix: str, full: bool) -> Text:
         line = Text(prefix)

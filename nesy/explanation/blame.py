@@ -1,0 +1,65 @@
+"""Which leaves an answer rests on: the slope of its probability, and what it would be without each of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nesy.explanation.story import Blame, Saw
+from nesy.reasoning.readings.exact import Reading
+
+
+def blame(reading: Reading, leaf: Tensor, query: int, saw: Saw | None = None, top: int = 8) -> tuple[Blame, ...]:
+    """The `top` leaves that matter most to a query, those first without which it would lose most.
+
+    *Without* a leaf means that its outcome does not come out: what it had goes to the other outcomes of its choice
+    in proportion, or to none of them where that is possible. Two readings of the graph: one for the gradient, one
+    for all the leaves left out, side by side.
+
+    Shapes: leaf [L]; `query` is an index into the graph's queries
+    """
+    graph = reading.graph
+    given = leaf.detach().double().requires_grad_(True)
+    answer = reading(given).p[query]
+    if not answer.requires_grad:  # no leaf has a say
+        return ()
+    (slope,) = torch.autograd.grad(answer, given)
+    matters = torch.nonzero((slope != 0) & (given.detach() > 0)).flatten()
+    if not len(matters):
+        return ()
+    with torch.no_grad():
+        without = torch.stack([_without(reading, given.detach(), int(index)) for index in matters])
+        left = reading(without, where_impossible="nan").p[:, query]
+    found: list[Blame] = []
+    for index, other in zip(matters.tolist(), left.tolist(), strict=True):
+        choice = int(graph.choices.of_leaf[index])
+        name = _name(reading, choice, index)
+        sighting = saw(name, graph.choices.key[choice]) if saw is not None else None
+        probability = float(given[index])
+        loss = float(answer) - other if other == other else float(answer)  # nan: no world is left without it
+        text = str(graph.atom_of(index))
+        found.append(Blame(text, probability, float(slope[index]), float(answer) - loss, loss, sighting))
+    found.sort(key=lambda b: (-abs(b.loss), b.text))
+    return tuple(sorted(found[:top], key=lambda b: (-b.loss, b.text)))
+
+
+def _without(reading: Reading, leaf: Tensor, index: int) -> Tensor:
+    choices = reading.graph.choices
+    choice = int(choices.of_leaf[index])
+    result = leaf.clone()
+    result[index] = 0
+    if not choices.has_rest[choice]:
+        own = slice(int(choices.ptr[choice]), int(choices.ptr[choice + 1]))
+        total = result[own].sum()
+        if total > 0:
+            result[own] = result[own] / total
+    return result
+
+
+def _name(reading: Reading, choice: int, leaf: int) -> str:
+    """The neural predicate of a choice, or the predicate of the atom that the leaf selects."""
+    wanted = int(reading.graph.choices.choice[choice])
+    for rule in reading.graph.program.rules:
+        if rule.choice is not None and rule.choice.id == wanted and rule.choice.neural:
+            return rule.choice.neural
+    return reading.graph.atom_of(leaf).predicate
