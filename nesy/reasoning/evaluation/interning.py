@@ -42,14 +42,17 @@ class Interner:
         self._depths: list[int] = []
         self._max_depth = max_depth
         self._numbers = np.empty(0, dtype=np.float64)
+        self._largest: int = (
+            parent._largest if parent is not None else 0
+        )  # id of an integer that was asked for by itself
 
     def __len__(self) -> int:
         return self._start + len(self._entries)
 
     @property
     def bound(self) -> int:
-        """All ids given by the table are below this."""
-        return 2 * len(self) + 1
+        """All ids given one by one are below this: those of the table, and of integers in the program's text."""
+        return max(2 * len(self), self._largest) + 1
 
     def intern(self, value: Value) -> int:
         """The id of a value.
@@ -57,7 +60,9 @@ class Interner:
         Raises: DepthError for a compound that is nested too deeply.
         """
         if isinstance(value, int) and -SMALL <= value < SMALL:
-            return 4 * value if value >= 0 else -4 * value - 2
+            identity = 4 * value if value >= 0 else -4 * value - 2
+            self._largest = max(self._largest, identity)
+            return identity
         if isinstance(value, Compound):
             return self._intern_compound(value)
         return self._entry((type(value), value), value, 0)
