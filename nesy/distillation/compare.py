@@ -13,7 +13,7 @@ from nesy.learning.data import Row
 from nesy.learning.measure import answer_all, summarise
 from nesy.learning.metrics import SMALLEST
 from nesy.learning.task import Task
-from nesy.learning.train import prepare_all
+from nesy.learning.training import prepare_all
 from nesy.model import Model
 
 _SHOWN = 20  # disagreements kept in metrics.json, the most confident ones

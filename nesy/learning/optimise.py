@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from nesy.errors import NesyError
+from nesy.errors import DataError, NesyError
 from nesy.learning.batches import AnswerNames, Prepared, check_answers, partition, prepare, share_structure, shuffled
 from nesy.learning.checkpoint import StateFile, pack, unpack
 from nesy.learning.data import Row
@@ -57,8 +57,6 @@ class TrainingBatches:
             self._kept = prepared
 
     def _check_free(self, rows: Sequence[Row]) -> None:
-        from nesy.errors import DataError
-
         for row in rows:
             if row.answer is not None and self.names.text_of(row.answer) is None:
                 raise DataError(self.names.explain_unknown(row.answer, row.origin))
@@ -93,6 +91,7 @@ class History:
 
     records: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
+    improved_epoch: int = 0  # the last one with a better dev metric; among equals the log-loss chooses the best
     best: tuple[float, float] = (-math.inf, -math.inf)
     stopped_early: bool = False
 
@@ -166,11 +165,13 @@ def optimise(
         history.records.append(record)
         score = (metrics.value(evaluation.metric), -metrics.log_loss)
         is_best = score > history.best
+        if score[0] > history.best[0]:
+            history.improved_epoch = epoch + 1
         if is_best:
             history.best, history.best_epoch = score, epoch + 1
             best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         reporter.epoch(record, evaluation.metric, is_best)
-        if settings.patience and epoch + 1 - history.best_epoch >= settings.patience:
+        if settings.patience and epoch + 1 - history.improved_epoch >= settings.patience:
             history.stopped_early = True
         state.write(pack(model, optimizer, best), _about(history))
     model.load_state_dict(best)
@@ -241,12 +242,15 @@ def _about(history: History) -> dict[str, object]:
     return {
         "records": [asdict(record) for record in history.records],
         "best_epoch": history.best_epoch,
+        "improved_epoch": history.improved_epoch,
         "best": list(history.best),
         "stopped_early": history.stopped_early,
     }
 
 
-def _history(about: dict[str, object]) -> History:
-    records = [EpochRecord(**record) for record in about["records"]]  # type: ignore[union-attr, attr-defined]
-    best = about["best"]
-    return History(records, int(about["best_epoch"]), (best[0], best[1]), bool(about["stopped_early"]))  # type: ignore[index, call-overload]
+def _history(about: Mapping[str, Any]) -> History:
+    records = [EpochRecord(**record) for record in about["records"]]
+    metric, log_loss = about["best"]
+    return History(
+        records, about["best_epoch"], about["improved_epoch"], (metric, log_loss), bool(about["stopped_early"])
+    )

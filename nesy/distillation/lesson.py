@@ -25,7 +25,7 @@ from nesy.learning.progress import Reporter
 from nesy.learning.run import Run
 from nesy.learning.sources import DataSource, open_data
 from nesy.learning.task import Task, load_task
-from nesy.learning.train import Extension, train_on
+from nesy.learning.training import Extension, train_on
 from nesy.model import Distribution, Model
 
 _TIMED = 64  # inputs that the teacher is timed on

@@ -18,6 +18,7 @@ from nesy.learning.batches import AnswerNames, Prepared, in_order, prepare
 from nesy.learning.checkpoint import StateFile
 from nesy.learning.data import Row
 from nesy.learning.measure import measure
+from nesy.learning.metrics import Metrics
 from nesy.learning.optimise import Objective, TrainingBatches, label_objective, optimise
 from nesy.learning.progress import Reporter, reporter
 from nesy.learning.run import LOG_FILE, TASK_FILE, Run, log_text, task_document
@@ -25,7 +26,7 @@ from nesy.learning.seeding import number
 from nesy.learning.sources import DataSource, open_data
 from nesy.learning.task import Task, load_task
 from nesy.model import Model
-from nesy.perception import Interface
+from nesy.perception import Encoder, Interface
 from nesy.perception.registry import encoder_class
 from nesy.program import Program
 from nesy.run_folder import is_run
@@ -135,10 +136,31 @@ def build_model(task: Task, source: DataSource, seed: int) -> Model:
     program = Program.load(task.program)
     options = dict(task.encoder)
     kind = encoder_class(options.pop("kind"))
-    torch.manual_seed(number(seed, "weights"))
-    payloads = [row.payload for row in source.splits.train]
-    encoder = kind.build(options, Interface.of(program.core), payloads, seed)
+    interface = Interface.of(program.core)
+    rows = source.splits.train
+
+    def build(count: int) -> Encoder:
+        torch.manual_seed(number(seed, "weights"))
+        return kind.build(options, interface, [row.payload for row in rows[:count]], seed)
+
+    try:
+        encoder = build(len(rows))
+    except DataError as error:
+        raise DataError(f"{rows[_first_bad(build, len(rows)) - 1].origin}: {error}") from None
     return Model(program, encoder, task.query)
+
+
+def _first_bad(build: Callable[[int], Encoder], count: int) -> int:
+    """How many rows it takes until an encoder cannot read one, by bisection: encoders do not know where rows stand."""
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            build(middle)
+            low = middle
+        except DataError:
+            high = middle
+    return high
 
 
 def prepare_all(model: Model, rows: Sequence[Row], names: AnswerNames, task: Task) -> list[Prepared]:
@@ -160,7 +182,7 @@ def refuse_foreign(folder: Path) -> None:
         raise RunError(f"{folder}: exists and is not a nesy run, so it is not overwritten: choose another --out")
 
 
-def _measured(model: Model, rows: Sequence[Row], names: AnswerNames, split: str, task: Task):
+def _measured(model: Model, rows: Sequence[Row], names: AnswerNames, split: str, task: Task) -> Metrics | None:
     if not rows:
         return None
     return measure(model, prepare_all(model, rows, names, task), names, split, task.evaluation)

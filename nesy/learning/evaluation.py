@@ -12,7 +12,7 @@ from nesy.learning.measure import measure
 from nesy.learning.metrics import Metrics
 from nesy.learning.run import Run, read_task
 from nesy.learning.sources import open_data
-from nesy.learning.train import prepare_all
+from nesy.learning.training import prepare_all
 from nesy.model import Model
 
 
