@@ -1,37 +1,59 @@
 """Hypervectors: the models, codebooks and encoders of hyperdimensional computing, over plain tensors.
 
-Start with a model (`MAP`, `HRR`, `FHRR`), draw a `Codebook`, and encode structures with
-`multiset`, `sequence`, `ngrams` and `record`, numbers with `Level`, `Circular` and `FractionalPower`.
+Start with a model (`MAP`, `BSC`, `HRR`, `FHRR`, `SBC`, `VTB`) and draw a `Codebook`. Encode structures with `multiset`,
+`sequence`, `ngrams`, `record`, `Tree`, `graph` and `automaton`, numbers with `Level`, `Circular`, `Thermometer`,
+`FractionalPower` and `RandomProjection`. Take them apart with `unbind`, `Codebook.nearest`, `Resonator` and `shares`.
 """
 
 from nesy.hdc.binary import BSC
 from nesy.hdc.bipolar import MAP, straight_through
-from nesy.hdc.codebook import Codebook, Nearest
+from nesy.hdc.codebook import CoarseCleanup, Codebook, Nearest
 from nesy.hdc.fhrr import FHRR
 from nesy.hdc.hrr import HRR
 from nesy.hdc.model import VSA, HypervectorError, Law
-from nesy.hdc.quantities import Circular, FractionalPower, Level, Scale
+from nesy.hdc.quantities import Circular, FractionalPower, Level, RandomProjection, Scale, Thermometer
+from nesy.hdc.relations import Tree, automaton, graph, has_edge, next_state, predecessors, successors
+from nesy.hdc.resonator import Factors, Resonator
+from nesy.hdc.shares import Shares, shares
+from nesy.hdc.sparse import SBC
 from nesy.hdc.structures import multiset, ngrams, record, record_value, sequence, sequence_item
+from nesy.hdc.vtb import VTB
 
 __all__ = [
     "BSC",
     "FHRR",
     "HRR",
     "MAP",
+    "SBC",
     "VSA",
+    "VTB",
     "Circular",
+    "CoarseCleanup",
     "Codebook",
+    "Factors",
     "FractionalPower",
     "HypervectorError",
     "Law",
     "Level",
     "Nearest",
+    "RandomProjection",
+    "Resonator",
     "Scale",
+    "Shares",
+    "Thermometer",
+    "Tree",
+    "automaton",
+    "graph",
+    "has_edge",
     "multiset",
+    "next_state",
     "ngrams",
+    "predecessors",
     "record",
     "record_value",
     "sequence",
     "sequence_item",
+    "shares",
     "straight_through",
+    "successors",
 ]

@@ -50,7 +50,7 @@ class BSC(VSA):
     laws = frozenset(
         {
             Law.COMMUTATIVE, Law.ASSOCIATIVE, Law.LEFT_IDENTITY, Law.RIGHT_IDENTITY, Law.EXACT_UNBIND, Law.SELF_INVERSE,
-            Law.PERMUTE_BIND, Law.PERMUTE_BUNDLE, Law.SIMILARITY_KEPT,
+            Law.ODD_BUNDLE_DISTRIBUTIVE, Law.PERMUTE_BIND, Law.PERMUTE_BUNDLE, Law.SIMILARITY_KEPT,
         }
     )  # fmt: skip
     default_dtype = torch.int64
@@ -94,9 +94,8 @@ class BSC(VSA):
         if weights is None:
             counts = counts_of(self._planes(vectors), self.dim)
             return vectors.shape[-2] - 2 * counts
-        weights = self._weights(weights, vectors)
         kind = weights.dtype if weights.is_floating_point() else torch.float32
-        return (weights.to(kind).unsqueeze(-2) @ self.unpack(vectors, kind)).squeeze(-2)
+        return self._weighted(weights, self.unpack(vectors, kind))
 
     def normalize(self, superposition: Tensor) -> Tensor:
         """The signs of bipolar sums, as words. Shapes: [*B, D] -> [*B, W]"""
@@ -151,6 +150,10 @@ class BSC(VSA):
     def similarity(self, a: Tensor, b: Tensor) -> Tensor:
         """1 - 2 · (share of differing bits), which is the bipolar cosine."""
         return 1 - self.hamming(a, b).mul_(2 / self.dim)
+
+    def pair_similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        self.check(a, b)
+        return 1 - popcount(a ^ b).sum(-1, dtype=torch.int32).to(torch.float32) * (2 / self.dim)
 
     def hamming(self, a: Tensor, b: Tensor) -> Tensor:
         """How many bits differ, for all pairs. Shapes: [*A, W], [*B, W] -> float32 [*A, *B]

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from nesy.hdc.kernels import bipolar_products, column_sums
-from nesy.hdc.model import VSA, HypervectorError, Law, all_pairs, cosine
+from nesy.hdc.model import VSA, HypervectorError, Law, all_pairs, cosine, pair_cosine
 from nesy.hdc.packed import counts_of, majority, pack, rotate, unpack
-from nesy.hdc.rows import num_runs, packed_run_planes, row_sums
+from nesy.hdc.rows import grouped_run_sums, num_runs, packed_run_planes, row_sums
 
 _SIGN_ROWS = 16  # at D = 10,000 int32 sums of so many rows fill a third of a second-level cache
 
@@ -35,11 +35,16 @@ class MAP(VSA):
     laws = frozenset(
         {
             Law.COMMUTATIVE, Law.ASSOCIATIVE, Law.LEFT_IDENTITY, Law.RIGHT_IDENTITY, Law.EXACT_UNBIND, Law.SELF_INVERSE,
-            Law.DISTRIBUTIVE, Law.PERMUTE_BIND, Law.PERMUTE_BUNDLE, Law.SIMILARITY_KEPT,
+            Law.ODD_BUNDLE_DISTRIBUTIVE, Law.PERMUTE_BIND, Law.PERMUTE_BUNDLE, Law.SIMILARITY_KEPT,
         }
     )  # fmt: skip
     default_dtype = torch.int8
     dtypes = (torch.int8, torch.float32, torch.float64, torch.bfloat16)
+
+    def __init__(self, dim: int, seed: int = 0, dtype: torch.dtype | None = None):
+        super().__init__(dim, seed, dtype)
+        if self.dtype is not torch.int8:  # the integer sums of int8 hypervectors are no hypervectors
+            self.laws = MAP.laws | {Law.SUM_DISTRIBUTIVE}
 
     def random(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
         bits = torch.randint(0, 2, (*shape, self.dim), generator=self.generator, dtype=torch.int8)
@@ -62,10 +67,9 @@ class MAP(VSA):
         vectors = self._along(vectors, dim)
         if weights is None:
             return column_sums(vectors) if self.dtype is torch.int8 else vectors.sum(-2)
-        weights = self._weights(weights, vectors)
         if self.dtype is torch.int8:
             vectors = vectors.to(weights.dtype if weights.is_floating_point() else torch.float32)
-        return (weights.to(vectors.dtype).unsqueeze(-2) @ vectors).squeeze(-2)
+        return self._weighted(weights, vectors)
 
     def normalize(self, superposition: Tensor) -> Tensor:
         """The sign of each dimension.
@@ -90,9 +94,10 @@ class MAP(VSA):
 
     def superpose_runs(self, items: Tensor, index: Tensor, n: int) -> Tensor:
         """Counted in packed bits, unless a gradient is asked for."""
-        if items.requires_grad:
-            return super().superpose_runs(items, index, n)
         rows = self._index(items, index, n)
+        if items.requires_grad:
+            tables = [self.permute(items, n - 1 - j) for j in range(n)]
+            return grouped_run_sums(tables, rows).reshape(*index.shape[:-1], -1)
         counts = counts_of(self._run_planes(items, rows, n), self.dim)
         sums = torch.add(num_runs(rows, n).to(torch.int32).unsqueeze(-1), counts, alpha=-2)
         return sums.to(torch.int32 if self.dtype is torch.int8 else self.dtype).reshape(*index.shape[:-1], -1)
@@ -127,6 +132,11 @@ class MAP(VSA):
         dtype = torch.promote_types(a.dtype, b.dtype)
         dtype = dtype if dtype.is_floating_point else torch.float32
         return cosine(a.to(dtype), b.to(dtype))
+
+    def pair_similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        self.check(a, b)
+        kind = torch.float32 if self.dtype is torch.int8 else self.dtype
+        return pair_cosine(a.to(kind), b.to(kind))
 
     def latent(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
         return self._draw(shape).to(device, self.dtype if self.dtype.is_floating_point else torch.float32)

@@ -8,7 +8,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from nesy.hdc.model import VSA, HypervectorError, Law, cosine
+from nesy.hdc.model import VSA, HypervectorError, Law, cosine, pair_cosine
+from nesy.hdc.rows import grouped_run_sums
 
 
 @final
@@ -50,8 +51,12 @@ class FHRR(VSA):
         vectors = self._along(vectors, dim)
         if weights is None:
             return vectors.sum(-2)
-        weights = self._weights(weights, vectors)
-        return (weights.to(vectors.dtype).unsqueeze(-2) @ vectors).squeeze(-2)
+        return self._weighted(weights, vectors)
+
+    def superpose_runs(self, items: Tensor, index: Tensor, n: int) -> Tensor:
+        rows = self._index(items, index, n)
+        tables = [self.permute(items, n - 1 - j) for j in range(n)]
+        return grouped_run_sums(tables, rows).reshape(*index.shape[:-1], -1)
 
     def normalize(self, superposition: Tensor) -> Tensor:
         """Each number scaled to modulus one; zero stays zero, with a zero gradient."""
@@ -67,6 +72,10 @@ class FHRR(VSA):
         """The real part of the cosine."""
         self.check(a, b)
         return cosine(_as_real(a), _as_real(b))
+
+    def pair_similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        self.check(a, b)
+        return pair_cosine(_as_real(a), _as_real(b))
 
     def latent(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
         """Angles in radians, uniform on the circle."""

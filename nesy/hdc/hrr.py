@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from nesy.hdc.model import VSA, HypervectorError, Law, cosine, unit
+from nesy.hdc.model import VSA, HypervectorError, Law, cosine, pair_cosine, unit
 from nesy.hdc.rows import grouped_run_sums
 
 
@@ -29,7 +29,7 @@ class HRR(VSA):
     name = "HRR"
     laws = frozenset(
         {
-            Law.COMMUTATIVE, Law.ASSOCIATIVE, Law.LEFT_IDENTITY, Law.RIGHT_IDENTITY, Law.DISTRIBUTIVE,
+            Law.COMMUTATIVE, Law.ASSOCIATIVE, Law.LEFT_IDENTITY, Law.RIGHT_IDENTITY, Law.SUM_DISTRIBUTIVE,
             Law.PERMUTE_BUNDLE,
         }
     )  # fmt: skip
@@ -40,7 +40,12 @@ class HRR(VSA):
         super().__init__(dim, seed, dtype)
         self.unitary = unitary
         if unitary:
-            self.laws = HRR.laws | {Law.EXACT_UNBIND, Law.SIMILARITY_KEPT}
+            self.laws = HRR.laws | {
+                Law.EXACT_UNBIND, Law.SIMILARITY_KEPT, Law.ODD_BUNDLE_DISTRIBUTIVE, Law.EVEN_BUNDLE_DISTRIBUTIVE,
+            }  # fmt: skip
+
+    def narrowed(self, dim: int) -> VSA:
+        return HRR(dim, self.seed, self.dtype, self.unitary)
 
     def random(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
         return self.realize(self.latent(*shape)).to(device)
@@ -72,8 +77,7 @@ class HRR(VSA):
         vectors = self._along(vectors, dim)
         if weights is None:
             return vectors.sum(-2)
-        weights = self._weights(weights, vectors)
-        return (weights.to(vectors.dtype).unsqueeze(-2) @ vectors).squeeze(-2)
+        return self._weighted(weights, vectors)
 
     def superpose_runs(self, items: Tensor, index: Tensor, n: int) -> Tensor:
         """In the spectrum, where binding is a product and permuting turns phases: one transform back a sequence."""
@@ -96,6 +100,10 @@ class HRR(VSA):
         """Cosine."""
         self.check(a, b)
         return cosine(a, b)
+
+    def pair_similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        self.check(a, b)
+        return pair_cosine(a, b)
 
     def latent(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
         return self._draw(shape).to(device, self.dtype)

@@ -15,7 +15,10 @@ from torch import Tensor
 
 from nesy.errors import NesyError
 from nesy.hdc.kernels import real_products
-from nesy.hdc.rows import bag_sums, grouped_run_sums, num_runs
+from nesy.hdc.rows import bag_sums, num_runs, run_members
+
+# Numbers gathered at a time where runs are bound one by one.
+_GATHERED = 1 << 22
 
 
 class HypervectorError(NesyError, ValueError):
@@ -31,8 +34,9 @@ class Law(Enum):
     RIGHT_IDENTITY = "bind(a, identity) = a"
     EXACT_UNBIND = "unbind(bind(a, b), b) = a"
     SELF_INVERSE = "inverse(a) = a"
-    DISTRIBUTIVE = "bind(superpose(a, b), c) = superpose(bind(a, c), bind(b, c))"
-    BUNDLE_DISTRIBUTIVE = "bind(bundle(a, b), c) = bundle(bind(a, c), bind(b, c))"
+    SUM_DISTRIBUTIVE = "bind(superpose(a, b), c) = superpose(bind(a, c), bind(b, c))"
+    ODD_BUNDLE_DISTRIBUTIVE = "bind(bundle(a, b, c), d) = bundle(bind(a, d), bind(b, d), bind(c, d))"
+    EVEN_BUNDLE_DISTRIBUTIVE = "bind(bundle(a, b), c) = bundle(bind(a, c), bind(b, c))"
     PERMUTE_BIND = "permute(bind(a, b)) = bind(permute(a), permute(b))"
     PERMUTE_BUNDLE = "permute(bundle(a, b)) = bundle(permute(a), permute(b))"
     SIMILARITY_KEPT = "similarity(bind(a, c), bind(b, c)) = similarity(a, b)"
@@ -92,7 +96,7 @@ class VSA(ABC):
     def superpose(self, vectors: Tensor, dim: int = -2, weights: Tensor | None = None) -> Tensor:
         """The plain sum over one batch axis, before it is made a hypervector again.
 
-        Shapes: vectors [*B, L, D], weights [L] or [*B, L] -> [*B, D] (`dim` says which axis is L)
+        Shapes: vectors [*B, L, D] (or [L, D] for all), weights [*B, L] -> [*B, D] (`dim` says which axis is L)
         """
 
     @abstractmethod
@@ -109,6 +113,14 @@ class VSA(ABC):
 
         Shapes: [*A, D], [*B, D] -> [*A, *B], float
         """
+
+    @abstractmethod
+    def pair_similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        """Row by row, not all pairs. Shapes: [*B, D], [*B, D] (broadcast) -> float [*B]"""
+
+    def narrowed(self, dim: int) -> VSA:
+        """A model of fewer dimensions, for comparing the first ones alone."""
+        return type(self)(dim, self.seed, self.dtype)
 
     def select(self, mask: Tensor, a: Tensor, b: Tensor) -> Tensor:
         """Each dimension from `a` where the mask is true, else from `b`. Shapes: mask bool [*B, D] -> [*B, D]"""
@@ -154,7 +166,8 @@ class VSA(ABC):
         """
         rows = self._index(items, index, n)
         tables = [self.permute(items, n - 1 - j) for j in range(n)]
-        return grouped_run_sums(tables, rows).reshape(*index.shape[:-1], -1)
+        sums = [self._run_sums(tables, few) for few in rows.split(max(1, _GATHERED // (rows.shape[1] * self.width)))]
+        return torch.cat(sums).unflatten(0, index.shape[:-1])
 
     def bundle_runs(self, items: Tensor, index: Tensor, n: int) -> Tensor:
         """The bag of n-grams. Shapes: as `superpose_runs`. Raises: HypervectorError for a sequence without a run"""
@@ -205,13 +218,19 @@ class VSA(ABC):
         return vectors.movedim(dim, -2)
 
     def _weights(self, weights: Tensor, vectors: Tensor) -> Tensor:
-        """Weights broadcast to [*B, L] of vectors [*B, L, D]."""
+        """Weights broadcast to [*B, L] of vectors [*B, L, D]; or many weights [*B, L] for the same vectors [L, D]."""
         expected = vectors.shape[:-1]
-        if weights.shape != expected and weights.shape != expected[-1:]:
+        shared = vectors.ndim == 2 and weights.shape[-1:] == expected
+        if weights.shape != expected and weights.shape != expected[-1:] and not shared:
             raise HypervectorError(
                 f"weights of shape {list(weights.shape)} do not fit vectors of shape {list(vectors.shape)}"
             )
-        return weights.expand(expected)
+        return weights if shared else weights.expand(expected)
+
+    def _weighted(self, weights: Tensor, vectors: Tensor) -> Tensor:
+        """Weighted sums over axis -2. Shapes: [*B, L], [*B, L, D] or [L, D] -> [*B, D]"""
+        weights = self._weights(weights, vectors).to(vectors.dtype)
+        return weights @ vectors if vectors.ndim == 2 else (weights.unsqueeze(-2) @ vectors).squeeze(-2)
 
     def _draw(self, shape: tuple[int, ...]) -> Tensor:
         """Standard normal numbers from the model's generator, on the CPU."""
@@ -229,6 +248,15 @@ class VSA(ABC):
                 f"index {int(index.min())}..{int(index.max())} does not fit the {len(table)} items (-1 for none)"
             )
         return index.reshape(-1, index.shape[-1])
+
+    def _run_sums(self, tables: list[Tensor], index: Tensor) -> Tensor:
+        """`superpose_runs` by its definition, for a few sequences."""
+        members = run_members(index, len(tables))
+        runs = tables[0][members[0].clamp_min(0)]
+        for table, member in zip(tables[1:], members[1:], strict=True):
+            runs = self.bind(runs, table[member.clamp_min(0)])
+        known = torch.stack([member >= 0 for member in members]).all(0)
+        return self.superpose(runs, weights=None if known.all() else known.to(torch.float32))
 
     def _refuse_empty(self, index: Tensor, n: int) -> None:
         counts = num_runs(index.reshape(-1, index.shape[-1]), n) if index.shape[-1] >= n else None
@@ -256,6 +284,11 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     lengths, others = (torch.linalg.vector_norm(side, dim=-1) for side in (x, y))
     nonzero = [torch.where(length > 0, length, torch.inf) for length in (lengths, others)]
     return (products / nonzero[0][:, None] / nonzero[1]).reshape(shape)
+
+
+def pair_cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Cosine row by row; a zero vector is like nothing (0). Shapes: [*B, D], [*B, D] -> [*B]"""
+    return (unit(a) * unit(b)).sum(-1)
 
 
 def unit(a: Tensor) -> Tensor:

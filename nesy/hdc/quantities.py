@@ -8,9 +8,12 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from nesy.hdc.binary import BSC
+from nesy.hdc.bipolar import MAP
 from nesy.hdc.fhrr import FHRR
 from nesy.hdc.hrr import HRR
 from nesy.hdc.model import VSA, HypervectorError
+from nesy.hdc.vtb import VTB
 
 
 class Scale(nn.Module, ABC):
@@ -121,6 +124,66 @@ class Circular(Scale):
     def decode(self, vectors: Tensor) -> Tensor:
         index = self.model.similarity(vectors, self.vectors).argmax(-1)
         return self.low + index * ((self.high - self.low) / self.count)
+
+
+@final
+class Thermometer(Scale):
+    """The first dimensions are set and the rest are not, as many as the level says: from all opposite to all equal.
+
+    For MAP, BSC and FHRR. Similarity falls linearly, to -1 between the two ends.
+    """
+
+    def build(self) -> Tensor:
+        if not isinstance(self.model, MAP | BSC | FHRR):
+            raise HypervectorError(f"a thermometer needs MAP, BSC or FHRR, not {self.model!r}")
+        on = self.model.identity()
+        off = self.model.pack(torch.ones(self.model.dim, dtype=torch.bool)) if isinstance(self.model, BSC) else -on
+        place = (torch.arange(self.model.dim) + 0.5) / self.model.dim
+        level = torch.arange(self.count).unsqueeze(-1) / (self.count - 1)
+        return self.model.select(place < level, on, off)
+
+
+@final
+class RandomProjection(nn.Module):
+    """Vectors of numbers, kept alike where they point alike: random directions, then what the model makes of them.
+
+    MAP and BSC take the sign (similarity falls linearly with the angle between the vectors); HRR and VTB take the
+    numbers; FHRR takes them as angles (similarity is a Gaussian of the distance over the bandwidth).
+    Source: Charikar, "Similarity Estimation Techniques from Rounding Algorithms", STOC 2002, for the sign; Rahimi and
+    Recht, "Random Features for Large-Scale Kernel Machines", NIPS 2007, for the angles.
+    """
+
+    def __init__(self, model: VSA, features: int, bandwidth: float = 1.0, learned: bool = False):
+        super().__init__()
+        if features < 1:
+            raise HypervectorError(f"a projection needs at least 1 feature, not {features}")
+        if not bandwidth > 0:
+            raise HypervectorError(f"the bandwidth must be positive, not {bandwidth:g}")
+        self.model, self.features, self.bandwidth = model, features, bandwidth
+        kind = torch.float64 if model.dtype in (torch.float64, torch.complex128) else torch.float32
+        directions = torch.randn(model.dim, features, generator=model.generator).to(kind)
+        self.directions: Tensor
+        if learned:
+            self.directions = nn.Parameter(directions)
+        else:
+            self.register_buffer("directions", directions)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Shapes: float [*B, features] -> [*B, D]. Gradient: as the model's `realize`, to values and directions"""
+        if values.ndim == 0 or values.shape[-1] != self.features:
+            raise HypervectorError(f"the projection takes {self.features} features, got the shape {list(values.shape)}")
+        projected = values.to(self.directions.dtype) @ self.directions.T
+        match self.model:
+            case BSC():
+                return self.model.pack(projected)
+            case FHRR():
+                return self.model.realize(projected / self.bandwidth)
+            case MAP():
+                return self.model.realize(projected)
+            case HRR() | VTB():
+                return self.model.normalize(projected)
+            case _:
+                raise HypervectorError(f"{self.model!r} has no random projection")
 
 
 @final
