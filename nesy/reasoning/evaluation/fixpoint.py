@@ -14,6 +14,7 @@ import numpy as np
 
 from nesy.language.core import Signature
 from nesy.language.functions import FunctionError
+from nesy.reasoning.evaluation.bits import Pairs, as_path, is_dense_enough, path_fixpoint
 from nesy.reasoning.evaluation.compiled import Group, operand_variables
 from nesy.reasoning.evaluation.interning import DepthError
 from nesy.reasoning.evaluation.joins import Sources, Table, run_plan
@@ -106,6 +107,8 @@ def fixpoint(group: Group, state: State) -> None:
             this.run(form, heads, PossibleSources(state))
     recursive = [entry for entry in recursive if entry[2]]
     this.end(group.predicates)
+    if recursive and _by_bits(recursive, group, state):
+        return
     # The first round reads everything: facts of these predicates are older than what was just derived.
     for form, heads, _ in recursive:
         this.run(form, heads, PossibleSources(state))
@@ -119,3 +122,39 @@ def fixpoint(group: Group, state: State) -> None:
                     views: dict[int, View] = {other.position: "old" for other in atoms[place + 1 :]}
                     views[atom.position] = "delta"
                     this.run(form, heads, PossibleSources(state, views), atom)
+
+
+# Bits are tried from this many rows on: below, arrays are as fast.
+MIN_BIT_ROWS = 64
+
+
+def _by_bits(rules: Sequence[tuple[RuleForm, tuple[int, ...], list[BodyAtom]]], group: Group, state: State) -> bool:
+    """Run the recursive rules of a group on bit rows, if they have the form and the relations the density for it."""
+    paths = [as_path(form, form.heads[head]) for form, heads, _ in rules for head in heads]
+    if any(path is None for path in paths):
+        return False
+    chosen = [path for path in paths if path is not None]
+    signatures = {link.signature for path in chosen for link in path.links} | group.predicates
+    if state.space.num_samples > 1 and signatures & state.compiled.sampled:
+        return False
+    columns = {s: [column for run in state.relation(s).full for column in run.columns[-2:]] for s in signatures}
+    rows = sum(len(state.relation(signature)) for signature in signatures)
+    if rows < MIN_BIT_ROWS:
+        return False
+    ids = np.unique(np.concatenate([column for some in columns.values() for column in some]))
+    if not is_dense_enough(len(ids), rows):
+        return False
+    state.guard.enter(rules[0][0].rule)
+    pairs: dict[Signature, Pairs] = {}
+    for signature in signatures:
+        run = state.relation(signature).settle()
+        first, second = (np.searchsorted(ids, column) for column in run.columns[-2:])
+        pairs[signature] = Pairs(len(ids), edges=(first, second))
+    path_fixpoint(chosen, pairs, group.predicates, state.guard)
+    for signature in group.predicates:
+        relation = state.relation(signature)
+        first, second = pairs[signature].edges
+        sample = [np.zeros(len(first), dtype=np.int64)] if relation.sampled else []
+        new = relation.replace(relation.pack([*sample, ids[first], ids[second]], len(first)))
+        state.guard.added(next(p.form.rule for p in chosen if p.head == signature), new)
+    return True

@@ -102,4 +102,6 @@ class State:
     def is_certain(self, signature: Signature, row: Index) -> Mask:
         """Whether rows of a complete relation (-1: no row) hold in every world."""
         certain = self.certain.get(signature)
-        return row >= 0 if certain is None else (row >= 0) & certain[row]
+        if certain is None or not len(certain):
+            return row >= 0
+        return (row >= 0) & certain[row]

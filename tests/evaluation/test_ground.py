@@ -1,0 +1,76 @@
+"""Grounding agrees with enumeration of all worlds, and does not depend on how a program is written down."""
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from nesy.language.program import parse_program
+from nesy.reasoning import ground
+from tests.evaluation.programs import program
+from tests.evaluation.worlds import as_row, graph_world, worlds
+
+MAX_WORLDS = 300
+
+
+def all_worlds(core, facts=()):
+    found = []
+    for world in worlds(core, facts):
+        found.append(world)
+        assume(len(found) <= MAX_WORLDS)
+    return found
+
+
+def probabilities(core, graph, sample=0):
+    """The probability of each query atom, before and after conditioning, read off the graph by brute force."""
+    total: dict = {}
+    for weight, decided, _ in all_worlds(core):
+        true = graph_world(graph, decided, sample)
+        for answer in graph.query:
+            if answer.sample == sample and answer.literal is not None and true[answer.literal >> 1]:
+                row = as_row(answer.atom)
+                total[row] = total.get(row, 0.0) + weight
+    return total
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(program())
+def test_each_world_makes_the_same_atoms_true_in_the_graph_and_in_the_model(lines):
+    core = parse_program("\n".join(lines))
+    graph = ground(core)
+    asked = {answer.query.atom.predicate for answer in graph.query} | {q.atom.predicate for q in core.queries}
+    for _, decided, model in all_worlds(core):
+        true = graph_world(graph, decided)
+        in_graph = {as_row(a.atom) for a in graph.query if a.literal is not None and true[a.literal >> 1]}
+        assert in_graph == {row for row in model if row[0] in asked}
+        violated = any(row[0].startswith(":-") for row in model)
+        assert any(true[node] for node in graph.constraint.tolist()) == violated
+        if core.evidence:
+            (evidence,) = core.evidence
+            observed = (as_row(evidence.atom) in model) == evidence.holds
+            met = all(true[literal >> 1] != bool(literal & 1) for literal in graph.evidence.tolist())
+            assert (met and not any("evidence" in text for text in graph.impossible)) == observed
+        if graph.impossible and not core.evidence:
+            assert violated
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(program(), st.randoms(use_true_random=False))
+def test_the_order_of_statements_changes_nothing(lines, random):
+    shuffled = list(lines)
+    random.shuffle(shuffled)
+
+    def shape(lines):
+        graph = ground(parse_program("\n".join(lines)))
+        answers = sorted(str(a.atom) for a in graph.query)
+        derivations = sorted(
+            (str(graph.atom_of(int(graph.head[e]))), sorted((str(graph.atom_of(l >> 1)), l & 1) for l in graph.body_of(e)))
+            for e in range(graph.num_derivations)
+            if not str(graph.atom_of(int(graph.head[e]))).startswith("':-")
+        )  # fmt: skip
+        return answers, derivations, graph.num_leaves, len(graph.constraint), len(graph.evidence)
+
+    assert shape(lines) == shape(shuffled)
+
+
+def test_numbers_that_stand_only_in_heads_are_told_apart() -> None:
+    program = parse_program("0.5::d(0); 0.1::d(9); 0.2::d(100); 0.2::d(-7). s(X) :- d(X). #query s(X).")
+    assert [str(query.atom) for query in ground(program).query] == ["s(-7)", "s(0)", "s(9)", "s(100)"]
