@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from typing import Literal as OneOf
 
 from nesy.language.values import Value
+from nesy.perception import Sighting
 
 Kind = OneOf["chosen", "fact", "derived", "absent", "aggregate", "condition"]
 
@@ -28,6 +29,12 @@ class Seen(Protocol):
 
     @property
     def end(self) -> int | None: ...
+
+
+class Saw(Protocol):
+    """What was seen in the input for a choice: its predicate's name and the values of its key."""
+
+    def __call__(self, name: str, key: tuple[Value, ...], /) -> Seen | None: ...
 
 
 class Saw(Protocol):

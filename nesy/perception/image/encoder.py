@@ -130,7 +130,8 @@ class ImageEncoder(Encoder):
 
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
         pictures = _pictures_of(payload, self.options)
-        return Sighting(pictures[_index(predicate, key, pictures)].name)
+        name = pictures[_index(predicate, key, pictures)].name
+        return Sighting(name, picture=name)
 
     def payload_of(self, typed: str) -> Payload:
         return {self.options.field: find_pictures(typed)}
