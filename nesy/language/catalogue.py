@@ -370,6 +370,15 @@ _DECLARATIONS = (
         right='#include "people".',
         files={"family.nesy": "\0", "people.nesy": "person(ann)."},
     ),
+    Entry(
+        "N509",
+        "A table that cannot be read",
+        "{problem}",
+        note="a table is CSV, TSV, JSONL or Parquet; `#facts p(a, b) from` takes its columns by their names",
+        wrong='#pred age(symbol, int).\n#facts age from "age.csv".',
+        right='#pred age(symbol, int).\n#facts age from "ages.csv".',
+        files={"age.csv": "ann,31\nbob,old", "ages.csv": "ann,31\nbob,42"},
+    ),
 )
 
 _PROLOG = (

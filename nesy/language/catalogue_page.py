@@ -13,7 +13,8 @@ _INTRODUCTION = """# Diagnostics
 
 Every message of the rule language has a code. This page shows, for each, a program that is wrong in this way,
 what is printed for it, and the program put right. It is generated from the catalogue in
-`nesy/language/catalogue.py` by `python -m nesy.language.catalogue_page > docs/diagnostics.md`; the tests run every program on it.
+`nesy/language/catalogue.py` by `python -m nesy.language.catalogue_page > docs/diagnostics.md`; the tests run every
+program on it.
 """
 # Longer programs (those about size limits) are cut in the page.
 _MAX_WIDTH = 110

@@ -10,7 +10,7 @@ few shapes. What holds of a core program:
   predicate are all a rule with a choice; everything else is deterministic;
 * a soft constraint is a hard one with one more random condition (see `Rule.choice` of constraints);
 * strong negation `-p(X)` is the predicate `-p` and a constraint that keeps it apart from `p`;
-* `facts` are ground and certain; all else is in `rules`.
+* `facts` are ground and certain, and so are the rows of `tables`; all else is in `rules`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal as OneOf
 from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nesy.language.values import NIL, Value, format_value, inside_functor
 from nesy.source import Source, Span
@@ -239,6 +242,27 @@ class Evidence:
     span: Span | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A column with few different values: row i holds `values[codes[i]]`."""
+
+    codes: NDArray[np.int64]  # [R]
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Certain facts of one predicate, column by column: what `#facts` read from a file.
+
+    A column is an array of integers, or `Coded`. Rows may repeat.
+    """
+
+    signature: Signature
+    columns: tuple[NDArray[np.int64] | Coded, ...]
+    num_rows: int
+    span: Span | None = None
+
+
 @dataclass(frozen=True)
 class Component:
     """Predicates that depend on each other; components come in an order in which they can be run."""
@@ -272,6 +296,7 @@ class CoreProgram:
     components: tuple[Component, ...]
     neural: Mapping[str, Neural]
     files: tuple[RuleFile, ...] = ()  # the main one first
+    tables: tuple[Table, ...] = ()  # more certain facts, too many to be atoms
 
     __hash__ = object.__hash__
 

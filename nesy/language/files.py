@@ -31,10 +31,11 @@ class UnreadableError(NesyError):
 
 @dataclass(frozen=True)
 class Unit:
-    """A statement and the dialect of the file that it stands in."""
+    """A statement, the dialect of the file that it stands in, and the folder that its paths start from."""
 
     statement: ast.Statement
     dialect: Dialect
+    folder: Path | None
 
 
 @dataclass
@@ -106,10 +107,16 @@ def _read(source: Source, dialect: Dialect, folder: Path | None, reading: Readin
     reading.diagnostics += parsed.diagnostics
     reading.broken |= parsed.broken
     for statement in parsed.file.statements:
-        if isinstance(statement, ast.Include):
-            _include(statement, folder, reading, inside, posixpath.dirname(at))
-        else:
-            reading.units.append(Unit(statement, dialect))
+        match statement:
+            case ast.Include():
+                _include(statement, folder, reading, inside, posixpath.dirname(at))
+            case ast.Constraint(ast.Call("consult", (ast.Call(name, ()) | ast.String(name) as file,)), None, span) if (
+                dialect == "problog"
+            ):
+                included = ast.Include(name, None, span, file.span)
+                _include(included, folder, reading, inside, posixpath.dirname(at))
+            case _:
+                reading.units.append(Unit(statement, dialect, folder))
 
 
 def _include(statement: ast.Include, folder: Path | None, reading: Reading, inside: list[Path], at: str) -> None:

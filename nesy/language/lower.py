@@ -10,15 +10,17 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nesy.diagnostics import Diagnostic, Label
 from nesy.language import ast, core
 from nesy.language.body import BodyLowering, alternatives
 from nesy.language.catalogue import report
 from nesy.language.declarations import columns_of, domain_values
-from nesy.language.prolog import refuse_directive
+from nesy.language.prolog import LIBRARIES, refuse_directive
 from nesy.language.scan import Dialect
 from nesy.language.scope import Refused, Scope, variables, walk
+from nesy.language.tables import Request
 from nesy.language.terms import lower_atom, lower_expression, lower_term
 from nesy.language.values import Symbol, Value
 from nesy.source import Span
@@ -49,6 +51,7 @@ class Draft:
     )  # rule id -> where it comes from
     auxiliary: dict[str, Auxiliary] = field(default_factory=dict[str, Auxiliary])
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    tables: list[Request] = field(default_factory=list[Request])
     unknown_fails: bool = False  # ProbLog's `:- unknown(fail).`
     next_id: int = 0
     next_choice: int = 0
@@ -59,10 +62,12 @@ class Lowering:
 
     def __init__(self, defined: set[tuple[str, int]]):
         self.draft = Draft()
+        self._folder = Path()
         self.defined = defined
 
-    def add(self, statement: ast.Statement, dialect: Dialect) -> None:
-        """Add what a statement says, or a diagnostic."""
+    def add(self, statement: ast.Statement, dialect: Dialect, folder: Path | None = None) -> None:
+        """Add what a statement says, or a diagnostic; tables are looked for from the folder."""
+        self._folder = folder or Path()
         try:
             match statement:
                 case ast.Rule():
@@ -219,14 +224,7 @@ class Lowering:
     def _constraint(self, constraint: ast.Constraint, dialect: Dialect) -> None:
         body, weight, span = constraint.body, constraint.weight, constraint.span
         if dialect == "problog" and weight is None:
-            match body:
-                case ast.Call("unknown", (ast.Call("fail", ()),)):
-                    self.draft.unknown_fails = True
-                    return
-                case ast.Call("unknown", (ast.Call("error", ()),)):
-                    return
-                case _:
-                    refuse_directive(body)
+            return self._directive(body)
         outside = Counter(variable.name for variable in variables((body, weight)))
         bodies = alternatives([body], outside)
         if weight is not None and len(bodies) > 1:
@@ -342,7 +340,29 @@ class Lowering:
         self._add_rule(heads, literals, choice, neural)
 
     def _facts_file(self, statement: ast.FactsFile) -> None:
-        raise Refused(report("N110", statement.span, what="`#facts`", instead="tables are not read yet"))
+        name, columns = columns_of(statement.predicate)
+        self._table(name, statement.path, columns or None, False, statement.path_span)
+
+    def _table(self, name: str, path: str, columns: tuple[str, ...] | None, has_header: bool, span: Span) -> None:
+        if "\0" in path:
+            raise Refused(report("N509", span, problem="a path has no such characters"))
+        self.draft.tables.append(Request(name, self._folder / path, path, columns, None, has_header, span))
+
+    def _directive(self, body: ast.Body) -> None:
+        """A Prolog directive."""
+        match body:
+            case ast.Call("unknown", (ast.Call("fail", ()),)):
+                self.draft.unknown_fails = True
+            case ast.Call("unknown", (ast.Call("error", ()),)):
+                pass
+            case ast.Call("use_module", (ast.Call("library", (ast.Call(library, ()),)),)) if library in LIBRARIES:
+                pass
+            case ast.Call(
+                "csv_load", (ast.Call(path, ()) | ast.String(path) as file, ast.Call(name, ()) | ast.String(name))
+            ):
+                self._table(name, path, None, True, file.span)
+            case _:
+                refuse_directive(body)
 
     # -- parts -------------------------------------------------------------------------------
 

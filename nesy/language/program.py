@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from nesy.diagnostics import Diagnostic, by_position
-from nesy.errors import ProgramError
+from nesy.errors import NesyError, ProgramError
 from nesy.language import ast, core
+from nesy.language.catalogue import report
 from nesy.language.checks.names import check_heads, check_names, known_predicates, unknown, used_atoms
 from nesy.language.checks.safety import check_safety
 from nesy.language.checks.strata import components
@@ -17,6 +18,7 @@ from nesy.language.lower import Draft, Lowering, lower_query
 from nesy.language.parse import parser
 from nesy.language.scan import Dialect
 from nesy.language.scope import Refused
+from nesy.language.tables import TYPES, read_table
 from nesy.language.values import Value
 from nesy.source import Source
 
@@ -149,9 +151,10 @@ def _check(reading: Reading) -> Checked:
         if isinstance(unit.statement, ast.TypeDeclaration):
             lowering.collect_type(unit.statement)
     for unit in reading.units:
-        lowering.add(unit.statement, unit.dialect)
+        lowering.add(unit.statement, unit.dialect, unit.folder)
     draft = lowering.draft
     known = known_predicates(draft)
+    tables = _read_tables(draft, known)
     if any(d.severity == "error" for d in (*reading.diagnostics, *draft.diagnostics)):
         # What could not be read may define a predicate: do not call it unknown on top.
         _keep_defined(lowering, known)
@@ -185,8 +188,32 @@ def _check(reading: Reading) -> Checked:
         components=ordered,
         neural=MappingProxyType(draft.neural),
         files=tuple(reading.sources),
+        tables=tables,
     )
     return Checked(program, tuple(diagnostics))
+
+
+def _read_tables(draft: Draft, known: dict[core.Signature, core.Predicate]) -> tuple[core.Table, ...]:
+    """The tables of a draft; their predicates become known, and those that cannot be read are reported."""
+    tables: list[core.Table] = []
+    for request in draft.tables:
+        declared = [s for s in draft.declared if s.name == request.predicate]
+        kinds: tuple[str, ...] | None = None
+        if len(declared) == 1:
+            kinds = tuple(c if c in TYPES else "" for c in draft.declared[declared[0]].columns)
+        try:
+            table = read_table(replace(request, kinds=kinds))
+        except NesyError as error:
+            assert request.span is not None
+            draft.diagnostics.append(report("N509", request.span, problem=str(error)))
+            # Its arity is not known: any use of it goes unreported, for it would be this mistake again.
+            for atom in used_atoms(draft):
+                if atom.predicate == request.predicate:
+                    known.setdefault(atom.signature, core.Predicate(atom.signature, request.span))
+            continue
+        tables.append(table)
+        known.setdefault(table.signature, core.Predicate(table.signature, request.span))
+    return tuple(tables)
 
 
 def _defined(reading: Reading) -> set[tuple[str, int]]:

@@ -9,6 +9,9 @@ from nesy.language import ast
 from nesy.language.catalogue import report
 from nesy.language.scope import Refused
 
+# Libraries whose predicates are read or refused one by one.
+LIBRARIES = frozenset(("db", "lists"))
+
 _COLLECT = "count, sum, min, max and avg are aggregates here: `N = #count{ X : p(X) }`"
 _DATABASE = "facts do not change while rules run"
 _CLASS = "a rule's variables always hold values"

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from nesy.language.core import Constant, CoreProgram, Rule, Signature
+import numpy as np
+
+from nesy.language.core import Coded, Constant, CoreProgram, Rule, Signature
 from nesy.language.values import Value
 from nesy.reasoning.evaluation.interning import Interner
 from nesy.reasoning.evaluation.kernels import Index
@@ -73,6 +75,12 @@ def compile_program(program: CoreProgram) -> CompiledProgram:
         values = [argument.value for argument in fact.arguments if isinstance(argument, Constant)]
         rows.setdefault(fact.signature, []).append(values)
     facts = {signature: interner.intern_rows(r, signature.arity) for signature, r in rows.items()}
+    for table in program.tables:
+        columns = [_column(interner, column) for column in table.columns]
+        known = facts.get(table.signature)
+        facts[table.signature] = (
+            columns if known is None else [np.concatenate(p) for p in zip(known, columns, strict=True)]
+        )
 
     sampled = _sampled(program)
     normalizer = Normalizer(interner, sampled)
@@ -100,6 +108,14 @@ def compile_program(program: CoreProgram) -> CompiledProgram:
         signatures |= {*body_signatures(rule.body), *(head.signature for head in rule.heads)}
     arities = {signature: signature.arity + (signature in sampled) for signature in signatures}
     return CompiledProgram(program, interner, facts, sampled, groups, constraints, arities)
+
+
+def _column(interner: Interner, column: Index | Coded) -> Index:
+    """The ids of a table's column; each different value is looked up once."""
+    if not isinstance(column, Coded):
+        distinct, codes = np.unique(column, return_inverse=True)
+        column = Coded(codes.reshape(-1), tuple(distinct.tolist()))
+    return np.array([interner.intern(value) for value in column.values], dtype=np.int64)[column.codes]
 
 
 def _sampled(program: CoreProgram) -> frozenset[Signature]:
