@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,7 +97,11 @@ def _fine_tune(
                 ignore_mismatched_sizes=True,
             )
             config = LoraConfig(task_type=TaskType.SEQ_CLS, r=RANK, lora_alpha=2 * RANK, target_modules="all-linear")
-            model = get_peft_model(base, config).to(choose_device(device)).train()
+            with warnings.catch_warnings():
+                # peft asks transformers for a name that transformers has deprecated: no business of the user's.
+                warnings.simplefilter("ignore", FutureWarning)
+                model = get_peft_model(base, config)
+            model = model.to(choose_device(device)).train()
             target = torch.tensor([list(names).index(answer) for answer in answers])
             _epochs(model, teacher, texts, target, seed, reporter)
             merged = model.merge_and_unload()  # pyright: ignore[reportCallIssue]

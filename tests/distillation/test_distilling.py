@@ -1,0 +1,81 @@
+"""Distillation moves the rules' answers towards the teacher's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nesy.distillation import distill
+from nesy.errors import DataError, TeacherError
+from nesy.learning import train
+
+Make = Callable[..., Path]
+
+
+def test_with_all_weight_on_it_a_student_says_what_a_random_teacher_says(
+    make_teacher: Make, mood: Path, tmp_path: Path
+) -> None:
+    teacher = make_teacher()
+    run = distill(mood, teacher, tmp_path / "run", weight=1.0, epochs=15, device="cpu", progress=False)
+    apart = distill(mood, teacher, tmp_path / "labels", weight=0.0, epochs=15, device="cpu", progress=False)
+    assert run.extra["teacher"]["kl"] < 0.05 < apart.extra["teacher"]["kl"]
+    saved = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert saved["method"] == "distillation"
+    assert saved["teacher"]["rows"] == 30
+    assert len(saved["teacher"]["disagreements"]) == min(20, saved["teacher"]["num_disagreements"])
+
+
+def test_a_head_trained_on_the_labelled_rows_makes_a_sentence_encoder_a_teacher(
+    make_teacher: Make, mood: Path, tmp_path: Path
+) -> None:
+    folder = make_teacher(labels=None)
+    more = tmp_path / "more.txt"
+    more.write_text("good soup\nawful film\n")
+    run = distill(mood, folder, tmp_path / "run", head="train", unlabelled=more, device="cpu", progress=False)
+    assert run.extra["teacher"]["accuracy"] > 0.9  # its random embeddings tell words apart, so a linear head can
+    assert run.test is not None and run.test.accuracy > 0.9
+
+
+def test_labels_that_do_not_fit_leave_nothing_half_written(make_teacher: Make, mood: Path, tmp_path: Path) -> None:
+    with pytest.raises(TeacherError, match="the label `cat` of the teacher is no answer of the query"):
+        distill(mood, make_teacher(labels=("cat", "dog")), tmp_path / "out" / "run", device="cpu", progress=False)
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_the_column_that_the_teacher_reads_must_be_there(make_teacher: Make, mood: Path, tmp_path: Path) -> None:
+    text = (mood / "task.toml").read_text().replace("[distillation]", '[distillation]\ninput = "sentence"')
+    (mood / "task.toml").write_text(text)
+    with pytest.raises(DataError, match="the teacher reads the field `sentence`, which is missing"):
+        distill(mood, make_teacher(), tmp_path / "run", device="cpu", progress=False)
+
+
+def test_a_run_can_be_distilled_twice_from_the_cache_with_the_same_result(
+    make_teacher: Make, mood: Path, tmp_path: Path
+) -> None:
+    teacher = make_teacher()
+    for name in ("a", "b"):
+        distill(mood, teacher, tmp_path / name, epochs=2, device="cpu", progress=False)
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b")]
+    assert files[0] == files[1]
+    plain = train(mood, tmp_path / "c", epochs=2, device="cpu", progress=False)
+    assert (plain.folder / "model.safetensors").read_bytes() != files[0]
+
+
+@pytest.mark.slow
+def test_lora_fine_tunes_a_sentence_encoder_and_keeps_it_for_the_next_time(
+    make_teacher: Make, mood: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("peft")
+    folder = make_teacher(labels=None)
+    before = (folder / "model.safetensors").read_bytes()
+    run = distill(mood, folder, tmp_path / "run", lora=True, epochs=2, device="cpu", progress=False)
+    assert "with LoRA" in run.extra["teacher"]["name"]
+    kept = list((tmp_path / "cache" / "finetuned").iterdir())
+    assert len(kept) == 1 and (kept[0] / "model.safetensors").is_file()
+    stamp = kept[0].stat().st_mtime_ns
+    distill(mood, folder, tmp_path / "again", lora=True, epochs=1, device="cpu", progress=False)
+    assert kept[0].stat().st_mtime_ns == stamp
+    assert (folder / "model.safetensors").read_bytes() == before
