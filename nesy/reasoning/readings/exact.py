@@ -67,7 +67,7 @@ class Reading:
             raise ValueError(f"leaf probabilities have shape {tuple(leaf.shape)}, not [*B, {self.graph.num_leaves}]")
         batch = leaf.shape[:-1]
         wide = leaf if leaf.device.type == "mps" else leaf.double()
-        values = self.inputs.values(wide.reshape(-1, self.graph.num_leaves).T)
+        values = self.inputs.values(wide.reshape(batch.numel(), self.graph.num_leaves).T)
         roots = self.circuit.to(leaf.device)(values)
         num_queries = len(self.methods)
         yes, no, unknown = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
