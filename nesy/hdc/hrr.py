@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 import torch
@@ -17,7 +16,9 @@ class HRR(VSA):
     """Holographic Reduced Representations: real vectors of unit length on average, bound by circular convolution.
 
     The inverse is the involution, right up to noise; with `unitary=True` the random vectors' spectra have modulus
-    one, and then it is exact. A bundle is the sum, scaled to unit length.
+    one, and then it is exact. A bundle is the sum, scaled to unit length. Permuting follows one fixed random cycle
+    through the dimensions: a plain rotation would be a convolution itself, and so commute with binding, and n-grams
+    would not see the order of their members.
     Source: Plate, "Holographic Reduced Representations", IEEE Transactions on Neural Networks 6(3), 1995.
 
     >>> vsa = HRR(dim=1024)
@@ -39,6 +40,8 @@ class HRR(VSA):
     def __init__(self, dim: int, seed: int = 0, dtype: torch.dtype | None = None, unitary: bool = False):
         super().__init__(dim, seed, dtype)
         self.unitary = unitary
+        self._cycle = torch.randperm(dim, generator=torch.Generator().manual_seed(dim))
+        self._place = torch.argsort(self._cycle)
         if unitary:
             self.laws = HRR.laws | {
                 Law.EXACT_UNBIND, Law.SIMILARITY_KEPT, Law.ODD_BUNDLE_DISTRIBUTIVE, Law.EVEN_BUNDLE_DISTRIBUTIVE,
@@ -80,11 +83,9 @@ class HRR(VSA):
         return self._weighted(weights, vectors)
 
     def superpose_runs(self, items: Tensor, index: Tensor, n: int) -> Tensor:
-        """In the spectrum, where binding is a product and permuting turns phases: one transform back a sequence."""
+        """In the spectrum, where binding is a product: one transform back a sequence."""
         rows = self._index(items, index, n)
-        spectrum = self.spectrum(items)
-        turn = torch.arange(spectrum.shape[-1], dtype=self.dtype, device=items.device) * (-2 * math.pi / self.dim)
-        tables = [spectrum * torch.polar(torch.ones_like(turn), turn * (n - 1 - j)) for j in range(n)]
+        tables = [self.spectrum(self.permute(items, n - 1 - j)) for j in range(n)]
         return self.from_spectrum(grouped_run_sums(tables, rows)).reshape(*index.shape[:-1], -1)
 
     def normalize(self, superposition: Tensor) -> Tensor:
@@ -93,8 +94,10 @@ class HRR(VSA):
         return unit(superposition)
 
     def permute(self, a: Tensor, shift: int = 1) -> Tensor:
+        """Move every number `shift` steps along the cycle."""
         self.check(a)
-        return torch.roll(a, shift, -1)
+        source = self._cycle[torch.remainder(self._place - shift, self.dim)]
+        return a.index_select(-1, source.to(a.device))
 
     def similarity(self, a: Tensor, b: Tensor) -> Tensor:
         """Cosine."""
