@@ -319,7 +319,7 @@ def expectation(hint: Any) -> str:
         return f"{', '.join(most)} or {last}" if most else last
     if get_origin(hint) is tuple:
         return "a list of texts"
-    if hint is Options:
+    if get_args(hint)[1:] == (Any,):
         return "a table"
     return {str: "text", int: "a whole number", float: "a number", bool: "true or false"}.get(hint, "a table of texts")
 
