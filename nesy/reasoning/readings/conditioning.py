@@ -3,8 +3,7 @@
 A state is what is left of the program once some choices are decided: the nodes that are still open and
 matter, the derivations that could still decide them, how far each aggregate has got. Choices are decided in one
 fixed order, so equal states are reached along different paths and need to be expanded once:
-the states and their outcomes form a decision diagram whose root-to-end paths exclude each other, and the
-probability mass flows down it.
+the states and their outcomes form a decision diagram whose paths exclude each other.
 
 Cycles cost nothing extra: what is true in a state is a least fixpoint, and so is what is still possible.
 
@@ -17,12 +16,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.readings.budget import Clock
+from nesy.reasoning.readings.diagram import Diagram
 from nesy.reasoning.readings.problem import LocalAggregate, Problem
 
 
@@ -160,24 +160,6 @@ def _is_close(left: float, right: float) -> bool:
     return abs(left - right) <= 1e-9 * max(1.0, abs(left), abs(right))
 
 
-@dataclass
-class Diagram:
-    """A decision diagram: edge e leads from state `source[e]` to `target[e]` if outcome `outcome[e]` of choice
-    `choice[e]` comes out: a leaf of the graph, or -1 for none of those that matter.
-
-    State 0 is where nothing is decided. A state is an end (with the bits of the targets that hold in it), or
-    open (the budget ran out before it), or has edges for all outcomes that the conditions allow.
-    """
-
-    source: list[int] = field(default_factory=list)
-    choice: list[int] = field(default_factory=list)
-    outcome: list[int] = field(default_factory=list)
-    target: list[int] = field(default_factory=list)
-    end: dict[int, int] = field(default_factory=dict)
-    open_states: list[int] = field(default_factory=list)
-    num_states: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Residue:
     """What matters of a state: unsettled nodes and derivations, the aggregates' partial values, settled targets."""
@@ -224,7 +206,8 @@ class Conditioning:
         With `by_mass`, states that the prior thinks most probable come first, so that what remains open
         weighs little.
         """
-        diagram = Diagram()
+        edges: list[tuple[int, int, int, int]] = []
+        ends: dict[int, int] = {}
         number: dict[Residue, int] = {}
         facts_of: list[Facts] = []
         residue_of: list[Residue] = []
@@ -242,7 +225,7 @@ class Conditioning:
                 residue_of.append(residue)
                 mass.append(0.0)
                 if not residue.nodes:
-                    diagram.end[state] = residue.holds
+                    ends[state] = residue.holds
                 else:
                     heapq.heappush(heap, (-weight if by_mass else self._next(residue), state))
             mass[state] += weight
@@ -257,25 +240,31 @@ class Conditioning:
             expanded += 1
             facts = facts_of[state]
             choice = self._choice(residue_of[state])
-            for true, weight in self._outcomes(choice):
+            for outcome, true, weight in self._outcomes(choice):
                 child = reach(
                     self.propagation.decide(facts, true, self.leaf_mask[choice] & ~true), mass[state] * weight
                 )
                 if child is not None:
-                    diagram.source.append(state)
-                    diagram.choice.append(choice)
-                    diagram.outcome.append(self.problem.leaf[true.bit_length() - 1][1] if true else -1)
-                    diagram.target.append(child)
-        diagram.open_states = sorted(state for _, state in heap)
-        diagram.num_states = len(facts_of)
-        return diagram
+                    edges.append((state, child, choice, outcome))
+        source, target, branch, outcomes = np.asarray(edges, np.int64).reshape(-1, 4).T
+        holds = [[state for state, bits in ends.items() if bits >> t & 1] for t in range(len(self.problem.targets))]
+        return Diagram(
+            num_states=len(facts_of),
+            source=source,
+            target=target,
+            branch=branch,
+            outcome=outcomes,
+            final=np.asarray(list(ends), np.int64),
+            holds=tuple(np.asarray(states, np.int64) for states in holds),
+            unknown=np.asarray(sorted(state for _, state in heap), np.int64),
+        )
 
-    def _outcomes(self, choice: int) -> list[tuple[int, float]]:
-        """Each outcome of a choice: the mask of the leaf that holds (or 0), and its prior."""
+    def _outcomes(self, choice: int) -> list[tuple[int, int, float]]:
+        """Each outcome of a choice: its position or -1, the mask of the leaf that holds or 0, and its prior."""
         branch = self.problem.branches[choice]
-        found = [(1 << node, p) for node, p in zip(branch.node, self.prior[choice], strict=True)]
+        found = [(i, 1 << n, p) for i, (n, p) in enumerate(zip(branch.node, self.prior[choice], strict=True))]
         if not branch.is_exhaustive:
-            found.append((0, max(0.0, 1.0 - sum(self.prior[choice]))))
+            found.append((-1, 0, max(0.0, 1.0 - sum(self.prior[choice]))))
         return found
 
     def _next(self, residue: Residue) -> int:

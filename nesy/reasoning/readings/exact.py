@@ -1,12 +1,14 @@
 """Exact probabilities of a derivation graph's queries, with gradients; bounds where a budget ends before.
 
-The graph is analysed once, part by part (`scopes`), into one circuit (`circuit`). Reading it for a
-batch of leaf probabilities is then one pass over that circuit.
+The graph is analysed once, part by part (`scopes`): each part becomes a formula, a diagram, and rows of one
+circuit. Reading it for a batch of leaf probabilities is then one pass over that circuit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal as OneOf
 
 import numpy as np
@@ -14,23 +16,28 @@ import torch
 from torch import Tensor
 
 from nesy.errors import InconsistentError
-from nesy.reasoning.derivation import DerivationGraph
-from nesy.reasoning.readings.budget import Budget, Clock
+from nesy.reasoning.derivation import DerivationGraph, Index
+from nesy.reasoning.readings.budget import Budget
 from nesy.reasoning.readings.circuit import ONE, ZERO, Circuit, CircuitBuilder, InputRows
-from nesy.reasoning.readings.conditioning import Conditioning, Diagram, priors
+from nesy.reasoning.readings.conditioning import Conditioning, priors
+from nesy.reasoning.readings.diagram import Diagram
+from nesy.reasoning.readings.formula import FormulaMaker, Shape
+from nesy.reasoning.readings.frontier import compile_frontier
 from nesy.reasoning.readings.probabilities import Probabilities
-from nesy.reasoning.readings.problem import Problem, Reach, extract
+from nesy.reasoning.readings.problem import extract
 from nesy.reasoning.readings.scopes import Part, split
 
 Method = OneOf["exact", "exact (compiled)", "bounds", "sampled"]
+_TOGETHER = 20_000  # states that queries of one part may cost together before each is compiled alone
+_CACHED = 1_024  # shapes whose diagrams are kept: those of a training set's structures
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Where a query's masses are in the circuit: conditions hold and it does, or does not, or is unknown."""
+    """Where masses are in the circuit: the target and the conditions hold; the conditions do; not known."""
 
     yes: int
-    no: int
+    total: int
     unknown: int
 
 
@@ -45,12 +52,11 @@ class Reading:
 
     graph: DerivationGraph
     inputs: InputRows
-    circuit: Circuit  # roots: yes, no, unknown of each query; then the condition groups' (holds, unknown)
+    circuit: Circuit  # roots: yes, total, unknown of each query; then (total, unknown) of each group of conditions
     methods: tuple[Method, ...]  # of each query
-    conditional: Tensor  # [Q] whether any condition bears on the query
-    group_of: dict[int, tuple[int, ...]]  # scope -> its condition groups
-    scope: tuple[int, ...]  # of each query
-    conditions: tuple[tuple[int, ...], ...]  # literals of each condition group
+    is_conditional: Tensor  # [Q] whether the total of a query is not 1
+    groups: tuple[tuple[int, ...], ...]  # literals of each group of conditions
+    groups_of: tuple[tuple[int, ...], ...]  # the groups that each query is under, even if they do not touch it
 
     @property
     def method(self) -> Method:
@@ -65,35 +71,29 @@ class Reading:
         """
         if leaf.shape[-1:] != (self.graph.num_leaves,):
             raise ValueError(f"leaf probabilities have shape {tuple(leaf.shape)}, not [*B, {self.graph.num_leaves}]")
-        batch = leaf.shape[:-1]
+        batch, num_queries = leaf.shape[:-1], len(self.methods)
         wide = leaf if leaf.device.type == "mps" else leaf.double()
-        values = self.inputs.values(wide.reshape(batch.numel(), self.graph.num_leaves).T)
-        roots = self.circuit.to(leaf.device)(values)
-        num_queries = len(self.methods)
-        yes, no, unknown = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
-        groups = roots[3 * num_queries :].unflatten(0, (2, len(self.conditions)))
-        self._check(groups[0] + groups[1], where_impossible)
-        # Without conditions the masses add up to 1 already, and a division would only add rounding.
-        total = torch.where(self.conditional[:, None].to(leaf.device), yes + no + unknown, torch.ones_like(yes))
-        lower = yes / total
-        upper = (yes + unknown) / total
+        roots = self.circuit.to(leaf.device)(self.inputs.values(wide.reshape(-1, self.graph.num_leaves).T))
+        yes, total, unknown = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
+        known, open_mass = roots[3 * num_queries :].unflatten(0, (2, len(self.groups)))
+        self._check(known + open_mass, where_impossible)
+        # Without conditions the total is 1 already, and a division would only add rounding.
+        total = torch.where(self.is_conditional[:, None].to(leaf.device), total + unknown, torch.ones_like(yes))
+        lower, upper = yes / total, (yes + unknown) / total
         evidence = torch.ones_like(yes)
-        if self.conditions:
-            evidence = torch.stack([groups[0][list(self.group_of[scope])].prod(0) for scope in self.scope])
+        if self.groups:
+            evidence = torch.stack([known[list(groups)].prod(0) for groups in self.groups_of])
 
         def shaped(answer: Tensor) -> Tensor:
             return answer.T.reshape(*batch, num_queries).to(leaf.dtype)
 
-        exact = all(method != "bounds" for method in self.methods)
-        p = lower if exact else (lower + upper) / 2
+        p = (lower + upper) / 2 if "bounds" in self.methods else lower
         return Probabilities(shaped(p), shaped(lower), shaped(upper), shaped(evidence))
 
     def _check(self, chance: Tensor, where_impossible: OneOf["raise", "nan"]) -> None:
-        if where_impossible == "nan" or not len(chance):
+        if where_impossible == "nan" or not len(chance) or bool((chance > 0).all()):
             return
-        if self.graph.impossible:
-            raise InconsistentError("no possible world agrees with " + "; ".join(self.graph.impossible))
-        for group, literals in enumerate(self.conditions):
+        for group, literals in enumerate(self.groups):
             if bool((chance[group] <= 0).any()):
                 names = "; ".join(_condition_text(self.graph, literal) for literal in literals)
                 raise InconsistentError(f"no possible world agrees with {names}")
@@ -106,116 +106,142 @@ def exact(graph: DerivationGraph, budget: Budget | None = None) -> Reading:
     """
     if graph.impossible:
         raise InconsistentError("no possible world agrees with " + "; ".join(graph.impossible))
-    return _Analysis(graph, (budget or Budget()).start()).run()
+    return _Analysis(graph, budget or Budget()).run()
 
 
 class _Analysis:
     """Builds a reading's circuit, part by part."""
 
-    def __init__(self, graph: DerivationGraph, clock: Clock):
+    def __init__(self, graph: DerivationGraph, budget: Budget):
         self.graph = graph
-        self.clock = clock
-        self.reach = Reach(graph)
+        self.budget = budget
+        self.clock = budget.start()
+        self.maker = FormulaMaker(graph)
         self.inputs = InputRows(graph.choices)
         self.builder = CircuitBuilder(self.inputs.num_rows)
 
     def run(self) -> Reading:
         graph = self.graph
-        parts = split(graph)
+        parts = split(graph, self.maker)
         rows = [Rows(ZERO, ONE, ZERO) for _ in graph.query]
         methods: list[Method] = ["exact" for _ in graph.query]
-        conditional = np.zeros(len(graph.query), dtype=bool)
+        is_conditional = [False for _ in graph.query]
+        totals: dict[tuple[int, ...], Rows] = {}
         for part in parts.parts:
             method, found = self._part(part)
             for query, row in zip(part.queries, found, strict=True):
-                rows[query] = row
-                methods[query] = method
-                conditional[query] = bool(part.conditions)
-        group_of: dict[int, tuple[int, ...]] = {}
-        conditions: list[tuple[int, ...]] = []
-        chance: list[Rows] = []
-        known: dict[tuple[int, ...], int] = {}
-        for scope, groups in parts.conditions.items():
-            for literals in groups:
-                if literals not in known:
-                    known[literals] = len(conditions)
-                    conditions.append(literals)
-                    _, (found_rows,) = self._diagram((), literals)
-                    chance.append(found_rows)
-            group_of[scope] = tuple(known[literals] for literals in groups)
-        circuit = self.builder.build(
-            [
-                *(r.yes for r in rows),
-                *(r.no for r in rows),
-                *(r.unknown for r in rows),
-                *(r.yes for r in chance),
-                *(r.unknown for r in chance),
-            ]
-        )
+                rows[query], methods[query] = row, method
+                is_conditional[query] = bool(part.conditions)
+            totals[tuple(part.conditions)] = found[0]
+        number: dict[tuple[int, ...], int] = {}
+        for group in [group for groups in parts.conditions.values() for group in groups]:
+            if group not in totals:
+                _, (totals[group],) = self._compile([], group)
+            number.setdefault(group, len(number))
+        groups_of = tuple(tuple(number[group] for group in parts.conditions[scope]) for scope in parts.scope)
+        columns = [[r.yes for r in rows], [r.total for r in rows], [r.unknown for r in rows]]
+        columns += [[totals[group].total for group in number], [totals[group].unknown for group in number]]
         return Reading(
-            graph,
-            self.inputs,
-            circuit,
-            tuple(methods),
-            torch.from_numpy(conditional),
-            group_of,
-            tuple(parts.scope_of_query.tolist()),
-            tuple(conditions),
+            graph=graph,
+            inputs=self.inputs,
+            circuit=self.builder.build([row for column in columns for row in column]),
+            methods=tuple(methods),
+            is_conditional=torch.tensor(is_conditional, dtype=torch.bool),
+            groups=tuple(number),
+            groups_of=groups_of,
         )
 
     def _part(self, part: Part) -> tuple[Method, list[Rows]]:
-        literals = [self.graph.query[q].literal for q in part.queries]
-        known = [literal for literal in literals if literal is not None]
-        return self._diagram(known, part.conditions)
-
-    def _diagram(self, targets: list[int] | tuple[int, ...], conditions: tuple[int, ...]) -> tuple[Method, list[Rows]]:
-        """The masses of each target (or of the conditions alone, without targets)."""
-        problem = extract(self.graph, targets, conditions, self.reach)
-        diagram = Conditioning(problem, priors(self.graph, problem)).build(self.clock)
-        method: Method = "bounds" if diagram.open_states else "exact (compiled)"
-        return method, self._emit(problem, diagram)
-
-    def _emit(self, problem: Problem, diagram: Diagram) -> list[Rows]:
-        """The diagram's masses as rows: the mass of a state is the sum over its incoming edges."""
-        builder = self.builder
-        other = [ZERO if b.is_exhaustive else self._other(b.choice, list(b.leaf)) for b in problem.branches]
-        state = np.arange(diagram.num_states) + builder.rows(diagram.num_states)
-        one = np.asarray([ONE])
-        builder.add(state[:1], one, one)
-        weight = np.asarray(
-            [self.inputs.leaf(o) if o >= 0 else other[c] for c, o in zip(diagram.choice, diagram.outcome, strict=True)],
-            dtype=np.int64,
-        )
-        source, target = np.asarray(diagram.source, np.int64), np.asarray(diagram.target, np.int64)
-        builder.add(state[target], state[source], weight)
-        ends = np.asarray(list(diagram.end), np.int64)
-        bits = list(diagram.end.values())
-        unknown = self._sum(state[np.asarray(diagram.open_states, np.int64)])
-        if not problem.targets:
-            return [Rows(self._sum(state[ends]), ZERO, unknown)]
+        """Queries together if that is cheap, each alone otherwise."""
+        literals = [literal for q in part.queries if (literal := self.graph.query[q].literal) is not None]
+        if len(literals) > 1:
+            formula = self.maker.make(literals, part.conditions)
+            diagram = _compiled(formula.shape, Budget(self.clock.left, _TOGETHER))
+            if diagram is not None:
+                return "exact (compiled)", self._emit(formula.choice, formula.leaf, diagram, bool(part.conditions))
         found: list[Rows] = []
-        for bit in range(len(problem.targets)):
-            holds = np.asarray([b >> bit & 1 for b in bits], dtype=bool)
-            found.append(Rows(self._sum(state[ends[holds]]), self._sum(state[ends[~holds]]), unknown))
-        return found
+        method: Method = "exact (compiled)"
+        for literal in literals:
+            mine, rows = self._compile([literal], part.conditions)
+            found += rows
+            method = "bounds" if mine == "bounds" else method
+        return method, found
 
-    def _sum(self, rows: np.ndarray) -> int:
-        if not len(rows):
+    def _compile(self, targets: Sequence[int], conditions: Sequence[int]) -> tuple[Method, list[Rows]]:
+        """The rows of each target (of the conditions alone, without targets)."""
+        formula = self.maker.make(targets, conditions)
+        diagram = _compiled(formula.shape, Budget(self.clock.left, self.budget.nodes))
+        if diagram is not None:
+            return "exact (compiled)", self._emit(formula.choice, formula.leaf, diagram, bool(conditions))
+        problem = extract(self.graph, targets, conditions)
+        diagram = Conditioning(problem, priors(self.graph, problem)).build(self.clock)
+        choice = tuple(branch.choice for branch in problem.branches)
+        leaf = tuple(branch.leaf for branch in problem.branches)
+        method: Method = "bounds" if len(diagram.unknown) else "exact (compiled)"
+        return method, self._emit(choice, leaf, diagram, bool(conditions))
+
+    def _emit(
+        self, choice: Sequence[int], leaf: Sequence[Sequence[int]], diagram: Diagram, is_conditional: bool
+    ) -> list[Rows]:
+        """A diagram as rows: the mass of a state is the sum over the edges into it.
+
+        What a target needs after a state where it holds is that the conditions hold: the sum over the edges out.
+        """
+        builder = self.builder
+        mass = np.arange(diagram.num_states) + builder.rows(diagram.num_states)
+        builder.add(mass[:1], np.asarray([ONE]), np.asarray([ONE]))
+        weight = self._weights(choice, leaf)[diagram.branch, diagram.outcome]
+        builder.add(mass[diagram.target], mass[diagram.source], weight)
+        later = np.full(diagram.num_states, ONE)
+        if is_conditional and any(not np.isin(states, diagram.final).all() for states in diagram.holds):
+            later = np.arange(diagram.num_states) + builder.rows(diagram.num_states)
+            builder.add(later[diagram.final], np.full(len(diagram.final), ONE), np.full(len(diagram.final), ONE))
+            builder.add(later[diagram.source], later[diagram.target], weight)
+        one = np.full(diagram.num_states, ONE)
+        total = self._sum(mass[diagram.final], one) if is_conditional or len(diagram.unknown) else ONE
+        unknown = self._sum(mass[diagram.unknown], one)
+        if not diagram.holds:
+            return [Rows(total, total, unknown)]
+        return [Rows(self._sum(mass[states], later[states]), total, unknown) for states in diagram.holds]
+
+    def _weights(self, choice: Sequence[int], leaf: Sequence[Sequence[int]]) -> Index:
+        """[branches, outcomes + 1]: the row of each outcome's probability; the last is that of no outcome."""
+        choices = self.graph.choices
+        weights = np.full((len(choice), max(map(len, leaf), default=0) + 1), ZERO)
+        for branch, (number, leaves) in enumerate(zip(choice, leaf, strict=True)):
+            weights[branch, : len(leaves)] = [self.inputs.leaf(node) for node in leaves]
+            if len(leaves) == 1:
+                weights[branch, -1] = self.inputs.other(leaves[0])
+                continue
+            others = set(range(int(choices.ptr[number]), int(choices.ptr[number + 1]))) - set(leaves)
+            rows = [self.inputs.leaf(node) for node in sorted(others)]
+            rows += [self.inputs.rest(number)] if choices.has_rest[number] else []
+            weights[branch, -1] = (
+                rows[0] if len(rows) == 1 else self._sum(np.asarray(rows, np.int64), np.full(len(rows), ONE))
+            )
+        return weights
+
+    def _sum(self, left: Index, right: Index) -> int:
+        """A row that sums row[left[i]] * row[right[i]]."""
+        if not len(left):
             return ZERO
         total = self.builder.rows(1)
-        self.builder.add(np.full(len(rows), total), rows, np.full(len(rows), ONE))
+        self.builder.add(np.full(len(left), total), left, right[: len(left)])
         return total
 
-    def _other(self, choice: int, leaves: list[int]) -> int:
-        """The row of the chance that none of the leaves comes out of the choice."""
-        choices = self.graph.choices
-        if len(leaves) == 1:
-            return self.inputs.other(leaves[0])
-        missing = sorted(set(range(int(choices.ptr[choice]), int(choices.ptr[choice + 1]))) - set(leaves))
-        rows = [self.inputs.leaf(leaf) for leaf in missing]
-        if choices.has_rest[choice]:
-            rows.append(self.inputs.rest(choice))
-        return self._sum(np.asarray(rows, np.int64))
+
+@lru_cache(maxsize=_CACHED)
+def _diagram_of_small(shape: Shape, nodes: int) -> Diagram | None:
+    return compile_frontier(shape, Budget(time=60.0, nodes=nodes).start())
+
+
+def _compiled(shape: Shape, budget: Budget) -> Diagram | None:
+    """The diagram of a shape; those of small shapes are kept, as training meets them again and again."""
+    if len(shape.num_outcomes) <= 64:
+        return _diagram_of_small(shape, min(budget.nodes, _TOGETHER)) or (
+            compile_frontier(shape, budget.start()) if budget.nodes > _TOGETHER else None
+        )
+    return compile_frontier(shape, budget.start())
 
 
 def _condition_text(graph: DerivationGraph, literal: int) -> str:

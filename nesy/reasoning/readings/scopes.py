@@ -10,89 +10,71 @@ variable within each sample's part, and constraints of one sample say nothing ab
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from nesy.reasoning.derivation import DerivationGraph, Index
-from nesy.reasoning.readings.problem import Reach
+from nesy.reasoning.derivation import DerivationGraph
+from nesy.reasoning.readings.formula import FormulaMaker
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass
 class Part:
-    """Queries that can be answered together: they are under the same conditions, and share choices."""
+    """Queries and conditions that share choices, so that they are looked at together."""
 
-    scope: int  # the sample, or -1
-    queries: tuple[int, ...]  # positions in graph.query
-    conditions: tuple[int, ...]  # literals of the graph
+    queries: list[int]  # positions in graph.query
+    conditions: list[int]  # literals of the graph
+    choices: set[int] = field(default_factory=set)
+    under: frozenset[int] = frozenset()  # which groups of conditions
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The parts, and for each scope the independent groups that its conditions fall into."""
+    """The parts that have queries, and for each scope the independent groups of its conditions."""
 
-    parts: tuple[Part, ...]
-    scope_of_query: Index  # [Q]
-    conditions: dict[int, tuple[tuple[int, ...], ...]]  # scope -> groups of literals
+    parts: list[Part]
+    scope: list[int]  # of each query: its sample, or -1 where there is one sample only
+    conditions: dict[int, list[tuple[int, ...]]]
 
 
-def split(graph: DerivationGraph) -> Split:
+def split(graph: DerivationGraph, maker: FormulaMaker) -> Split:
     """Split the questions that a graph asks."""
-    reach = Reach(graph)
-    literals = np.concatenate([graph.evidence, 2 * graph.constraint + 1]).astype(np.int64)
-    sample_of = graph.sample[literals >> 1] if len(literals) else np.zeros(0, np.int64)
-    scope_of_query = np.asarray(
-        [query.sample if graph.num_samples > 1 else -1 for query in graph.query], dtype=np.int64
-    )
+    literals: list[int] = np.concatenate([graph.evidence, 2 * graph.constraint + 1]).astype(np.int64).tolist()
+    of_scope: dict[int, list[int]] = {}
+    for literal in dict.fromkeys(literals):
+        of_scope.setdefault(int(graph.sample[literal >> 1]) if graph.num_samples > 1 else -1, []).append(literal)
+    scope = [query.sample if graph.num_samples > 1 else -1 for query in graph.query]
+    queries: dict[int, list[int]] = {}
+    for number, mine in enumerate(scope):
+        queries.setdefault(mine, []).append(number)
     parts: list[Part] = []
-    conditions: dict[int, tuple[tuple[int, ...], ...]] = {}
-    for scope in np.unique(scope_of_query).tolist():
-        inside = literals if graph.num_samples == 1 else literals[(sample_of == scope) | (sample_of == -1)]
-        unique = list(dict.fromkeys(inside.tolist()))
-        queries = [int(q) for q in np.flatnonzero(scope_of_query == scope) if graph.query[q].literal is not None]
-        groups, found = _parts(graph, reach, scope, unique, queries)
-        conditions[scope] = groups
-        parts += found
-    return Split(tuple(parts), scope_of_query, conditions)
+    conditions: dict[int, list[tuple[int, ...]]] = {}
+    for mine, numbers in queries.items():
+        inside = of_scope.get(mine, []) + (of_scope.get(-1, []) if mine != -1 else [])
+        groups = _disjoint([Part([], [c], maker.choices_below(c)) for c in inside])
+        conditions[mine] = [tuple(group.conditions) for group in groups]
+        asked: list[Part] = []
+        for number in numbers:
+            literal = graph.query[number].literal
+            if literal is not None:
+                about = maker.choices_below(literal)
+                under = frozenset(i for i, group in enumerate(groups) if not about.isdisjoint(group.choices))
+                about = about.union(*(groups[i].choices for i in under))
+                asked.append(Part([number], [c for i in sorted(under) for c in groups[i].conditions], about, under))
+        parts += _disjoint(asked)
+    return Split(parts, scope, conditions)
 
 
-def _parts(
-    graph: DerivationGraph, reach: Reach, scope: int, literals: list[int], queries: list[int]
-) -> tuple[tuple[tuple[int, ...], ...], list[Part]]:
-    of_leaf = graph.choices.of_leaf
-    # The groups of conditions, each with the choices it is about.
-    groups: list[tuple[list[int], set[int]]] = []
-    for literal in literals:
-        below = reach([literal >> 1])[: graph.num_leaves]
-        mine, about = [literal], set(of_leaf[np.flatnonzero(below)].tolist())
-        apart: list[tuple[list[int], set[int]]] = []
-        for other, choices in groups:
-            if about.isdisjoint(choices):
-                apart.append((other, choices))
+def _disjoint(parts: list[Part]) -> list[Part]:
+    """Join parts that share choices and are under the same conditions, if any."""
+    apart: list[Part] = []
+    for part in parts:
+        joined, rest = part, []
+        for other in apart:
+            if other.under == part.under and not part.choices.isdisjoint(other.choices):
+                both = dict.fromkeys(other.conditions + joined.conditions)
+                joined = Part(other.queries + joined.queries, list(both), other.choices | joined.choices, part.under)
             else:
-                mine, about = other + mine, about | choices
-        groups = [*apart, (mine, about)]
-    # A query is under the groups it shares a choice with; queries under the same groups that share choices
-    # with each other are answered together.
-    open_parts: list[tuple[list[int], set[int], frozenset[int]]] = []
-    for query in queries:
-        literal = graph.query[query].literal
-        assert literal is not None
-        below = reach([literal >> 1])[: graph.num_leaves]
-        about = set(of_leaf[np.flatnonzero(below)].tolist())
-        under = frozenset(i for i, (_, choices) in enumerate(groups) if not about.isdisjoint(choices))
-        for i in under:
-            about |= groups[i][1]
-        mine = [query]
-        apart_parts: list[tuple[list[int], set[int], frozenset[int]]] = []
-        for other, choices, same in open_parts:
-            if same == under and not about.isdisjoint(choices):
-                mine, about = other + mine, about | choices
-            else:
-                apart_parts.append((other, choices, same))
-        open_parts = [*apart_parts, (mine, about, under)]
-    parts = [
-        Part(scope, tuple(sorted(mine)), tuple(literal for i in sorted(under) for literal in groups[i][0]))
-        for mine, _, under in open_parts
-    ]
-    return tuple(tuple(group) for group, _ in groups), parts
+                rest.append(other)
+        apart = [*rest, joined]
+    return apart

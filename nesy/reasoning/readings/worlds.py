@@ -16,7 +16,8 @@ from nesy.errors import LimitError
 from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.readings.assumptions import joint_probability
 from nesy.reasoning.readings.budget import Budget
-from nesy.reasoning.readings.conditioning import Conditioning, Diagram, Facts
+from nesy.reasoning.readings.conditioning import Conditioning, Facts
+from nesy.reasoning.readings.diagram import Diagram
 from nesy.reasoning.readings.problem import Problem
 from nesy.reasoning.readings.proof import Absent, Aggregated, Assumed, Derived, Proof, Step, assumptions
 
@@ -31,17 +32,17 @@ def proofs_from_worlds(graph: DerivationGraph, problem: Problem, leaf: Sequence[
     prior = [[leaf[number] for number in branch.leaf] for branch in problem.branches]
     conditioning = Conditioning(problem, prior)
     diagram = conditioning.build(Budget(nodes=200_000).start())
-    if diagram.open_states:
+    if len(diagram.unknown):
         raise LimitError(
             f"the proofs of `{graph.atom_of(int(problem.node[problem.targets[0] >> 1]))}` depend on "
             f"{len(problem.branches)} choices through aggregates or negated recursion; that is too many to enumerate"
         )
     kept: list[tuple[frozenset[int], Proof]] = []
-    for outcomes in best_paths(problem, diagram, prior, k * _WORLDS_PER_PROOF):
+    for outcomes in best_paths(diagram, prior, k * _WORLDS_PER_PROOF):
         facts = conditioning.propagation.start()
         for position, outcome in outcomes:
             branch = problem.branches[position]
-            true = 0 if outcome < 0 else 1 << branch.node[branch.leaf.index(outcome)]
+            true = 0 if outcome < 0 else 1 << branch.node[outcome]
             facts = conditioning.propagation.decide(facts, true, conditioning.leaf_mask[position] & ~true)
         root = _Reader(graph, problem, leaf, facts).step(problem.targets[0])
         assumed = assumptions(root)
@@ -54,36 +55,29 @@ def proofs_from_worlds(graph: DerivationGraph, problem: Problem, leaf: Sequence[
     return sorted((proof for _, proof in kept), key=lambda proof: -proof.probability)
 
 
-def best_paths(
-    problem: Problem, diagram: Diagram, prior: Sequence[Sequence[float]], k: int
-) -> list[list[tuple[int, int]]]:
+def best_paths(diagram: Diagram, prior: Sequence[Sequence[float]], k: int) -> list[list[tuple[int, int]]]:
     """The k most probable paths from the start to an end where the first target holds, best first.
 
-    A path is a list of (branch, outcome): a graph's leaf, or -1 for none of the branch's leaves.
+    A path is a list of (branch, outcome), -1 for none of the branch's outcomes that matter.
     """
-    weight = [
-        {**dict(zip(branch.leaf, chances, strict=True)), -1: max(0.0, 1.0 - sum(chances))}
-        for branch, chances in zip(problem.branches, prior, strict=True)
-    ]
+    weight = [[*chances, max(0.0, 1.0 - sum(chances))] for chances in prior]
     # For each state its best continuations: (log probability, edge, rank of the continuation after the edge).
     best: list[list[tuple[float, int, int]]] = [[] for _ in range(diagram.num_states)]
-    for state, holds in diagram.end.items():
-        if holds & 1:
-            best[state] = [(0.0, -1, 0)]
-    for edge in reversed(range(len(diagram.source))):
-        chance = weight[diagram.choice[edge]][diagram.outcome[edge]]
-        after = best[diagram.target[edge]]
+    for state in diagram.holds[0].tolist():
+        best[state] = [(0.0, -1, 0)]
+    edges = zip(*(a.tolist() for a in (diagram.source, diagram.target, diagram.branch, diagram.outcome)), strict=True)
+    for edge, (source, target, branch, outcome) in reversed(list(enumerate(edges))):
+        chance, after = weight[branch][outcome], best[target]
         if chance > 0 and after:
             mine = [(log(chance) + w, edge, rank) for rank, (w, _, _) in enumerate(after)]
-            source = diagram.source[edge]
             best[source] = heapq.nlargest(k, best[source] + mine)
     paths: list[list[tuple[int, int]]] = []
     for rank in range(len(best[0])):
         path: list[tuple[int, int]] = []
         state, at = 0, rank
         while (edge := best[state][at][1]) >= 0:
-            path.append((diagram.choice[edge], diagram.outcome[edge]))
-            state, at = diagram.target[edge], best[state][at][2]
+            path.append((int(diagram.branch[edge]), int(diagram.outcome[edge])))
+            state, at = int(diagram.target[edge]), best[state][at][2]
         paths.append(path)
     return paths
 

@@ -1,0 +1,330 @@
+"""What some literals depend on, as gates: the form that exact methods compile from.
+
+A formula is a list of gates, each above the gates it uses. There is one kind of connective, the conjunction of
+any number of literals; a disjunction is a negated conjunction of negations. Equal conjunctions are one gate; what
+is certain, impossible, contradictory or a mere alias is gone. So problems that are alike have equal
+formulas, whatever sample they come from, and are compiled once.
+
+Two gates hold state of their own: a `Total` (an aggregate over its elements) and a `Loop` (atoms that depend on
+each other in a circle); `Value` and `Port` are what others see of them.
+
+Source: structural hashing as in And-Inverter Graphs (Kuehlmann et al., IEEE TCAD 2002); components by Tarjan 1972.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+from nesy.reasoning.derivation import DerivationGraph
+
+TRUE, FALSE = 0, 1  # literals of gate 0, which always holds
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """Gate 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Outcome `outcome` of branch `branch` comes out."""
+
+    branch: int
+    outcome: int
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All literals hold."""
+
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """An aggregate: literal `inputs[i]` adds weight `weights[i]`."""
+
+    function: str
+    inputs: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The total of gate `total` is `value`."""
+
+    total: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Atoms 0 .. size-1 that depend on each other: arc i says that `heads[i]` holds if literal `inputs[i]` does
+    and all atoms of `tails[i]` do. Least fixpoint."""
+
+    size: int
+    inputs: tuple[int, ...]
+    heads: tuple[int, ...]
+    tails: tuple[tuple[int, ...], ...]
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether no arc needs two atoms of the loop."""
+        return all(len(tail) <= 1 for tail in self.tails)
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """Atom `atom` of the loop at gate `loop` holds."""
+
+    loop: int
+    atom: int
+
+
+Gate: TypeAlias = Always | Leaf | And | Total | Value | Loop | Port
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A formula without the names of its choices: all that compiling looks at."""
+
+    gates: tuple[Gate, ...]
+    num_outcomes: tuple[int, ...]  # of each branch, those that matter
+    is_exhaustive: tuple[bool, ...]  # of each branch: one of these always comes out
+    natural: tuple[int, ...]  # branches in the order of the graph's choices
+    targets: tuple[int, ...]
+    conditions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A shape, and the graph's choice and leaves of each branch."""
+
+    shape: Shape
+    choice: tuple[int, ...]
+    leaf: tuple[tuple[int, ...], ...]
+
+
+class FormulaMaker:
+    """Makes formulas of one graph. Keeps the graph's arrays as lists: single items are read often."""
+
+    def __init__(self, graph: DerivationGraph):
+        self.graph = graph
+        self.num_leaves = graph.num_leaves
+        self.ptr: list[int] = graph.derivations_ptr.tolist()
+        self.body_ptr: list[int] = graph.body_ptr.tolist()
+        self.body: list[int] = graph.body.tolist()
+        self.of_leaf: list[int] = graph.choices.of_leaf.tolist()
+        self.choice_size: list[int] = (graph.choices.ptr[1:] - graph.choices.ptr[:-1]).tolist()
+        self.has_rest: list[bool] = graph.choices.has_rest.tolist()
+        self.aggregate_of: dict[int, int] = {}
+        self.value_of: dict[int, float] = {}
+        self.elements: list[list[int]] = []
+        for number, aggregate in enumerate(graph.aggregates):
+            self.elements.append(aggregate.element.tolist())
+            self.value_of.update(zip(aggregate.result.tolist(), aggregate.value.tolist(), strict=True))
+            self.aggregate_of.update(dict.fromkeys(aggregate.result.tolist(), number))
+
+    def below(self, node: int) -> list[int]:
+        """The nodes that a node depends on directly."""
+        start, stop = self.body_ptr[self.ptr[node]], self.body_ptr[self.ptr[node + 1]]
+        found = [literal >> 1 for literal in self.body[start:stop]]
+        if node in self.aggregate_of:
+            found += self.elements[self.aggregate_of[node]]
+        return found
+
+    def bodies(self, node: int) -> Iterator[list[int]]:
+        """The bodies of a node's derivations."""
+        for d in range(self.ptr[node], self.ptr[node + 1]):
+            yield self.body[self.body_ptr[d] : self.body_ptr[d + 1]]
+
+    def choices_below(self, literal: int) -> set[int]:
+        """The choices that a literal depends on."""
+        seen = {literal >> 1}
+        stack = [literal >> 1]
+        found: set[int] = set()
+        while stack:
+            node = stack.pop()
+            if node < self.num_leaves:
+                found.add(self.of_leaf[node])
+                continue
+            for child in self.below(node):
+                if child not in seen:
+                    seen.add(child)
+                    stack.append(child)
+        return found
+
+    def make(self, targets: Sequence[int], conditions: Sequence[int]) -> Formula:
+        """The formula of some literals of the graph."""
+        return _Making(self).run(targets, conditions)
+
+
+class _Making:
+    def __init__(self, maker: FormulaMaker):
+        self.maker = maker
+        self.gates: list[Gate] = [Always()]
+        self.known: dict[Gate, int] = {}
+        self.literal: dict[int, int] = {}  # node of the graph -> literal of the formula
+        self.branch: dict[int, int] = {}  # choice of the graph -> branch
+        self.choices: list[int] = []  # of each branch
+        self.leaves: list[list[int]] = []
+
+    def run(self, targets: Sequence[int], conditions: Sequence[int]) -> Formula:
+        for literal in (*targets, *conditions):
+            self._visit(literal >> 1)
+        shape = Shape(
+            gates=tuple(self.gates),
+            num_outcomes=tuple(len(leaves) for leaves in self.leaves),
+            is_exhaustive=tuple(self._is_all(choice, len(self.leaves[b])) for choice, b in self.branch.items()),
+            natural=tuple(b for _, b in sorted(self.branch.items())),
+            targets=tuple(self.literal[t >> 1] ^ (t & 1) for t in targets),
+            conditions=self._conditions([self.literal[c >> 1] ^ (c & 1) for c in conditions]),
+        )
+        return Formula(shape, tuple(self.branch), tuple(tuple(leaves) for leaves in self.leaves))
+
+    def _is_all(self, choice: int, num_outcomes: int) -> bool:
+        return not self.maker.has_rest[choice] and num_outcomes == self.maker.choice_size[choice]
+
+    def _conditions(self, literals: list[int]) -> tuple[int, ...]:
+        """A conjunction that must hold is each of its parts that must hold."""
+        parts: dict[int, None] = {}
+        stack = literals[::-1]
+        while stack:
+            literal = stack.pop()
+            gate = self.gates[literal >> 1]
+            if isinstance(gate, And) and not literal & 1:
+                stack.extend(reversed(gate.inputs))
+            elif literal != TRUE:
+                parts[literal] = None
+        return tuple(parts)
+
+    def _visit(self, root: int) -> None:
+        """Tarjan's algorithm without recursion: a component is made when all below it has been."""
+        literal, below = self.literal, self.maker.below
+        if root in literal:
+            return
+        index: dict[int, int] = {root: 0}
+        low: dict[int, int] = {root: 0}
+        path = [root]
+        work = [(root, iter(below(root) if root >= self.maker.num_leaves else ()))]
+        while work:
+            node, children = work[-1]
+            for child in children:
+                if child in literal:
+                    continue
+                if child < self.maker.num_leaves:
+                    literal[child] = self._leaf(child)
+                elif child not in index:
+                    index[child] = low[child] = len(index)
+                    path.append(child)
+                    work.append((child, iter(below(child))))
+                    break
+                elif index[child] < low[node]:
+                    low[node] = index[child]
+            else:
+                work.pop()
+                if work:
+                    parent = work[-1][0]
+                    low[parent] = min(low[parent], low[node])
+                if low[node] == index[node]:
+                    members: list[int] = []
+                    while True:
+                        members.append(path.pop())
+                        if members[-1] == node:
+                            break
+                    self._component(members[::-1])
+
+    def _component(self, members: list[int]) -> None:
+        (node, *others) = members
+        if node < self.maker.num_leaves:
+            self.literal[node] = self._leaf(node)
+        elif not others and node in self.maker.aggregate_of:
+            self.literal[node] = self._value(node)
+        elif others or any(2 * node in body for body in self.maker.bodies(node)):
+            self._loop(members)
+        else:
+            literal = self.literal
+            ways = [self._and([literal[b >> 1] ^ (b & 1) for b in body]) ^ 1 for body in self.maker.bodies(node)]
+            literal[node] = self._and(ways) ^ 1
+
+    def _gate(self, gate: Gate) -> int:
+        """The positive literal of a gate, the same for equal gates."""
+        number = self.known.get(gate)
+        if number is None:
+            number = self.known[gate] = len(self.gates)
+            self.gates.append(gate)
+        return 2 * number
+
+    def _leaf(self, node: int) -> int:
+        choice = self.maker.of_leaf[node]
+        branch = self.branch.setdefault(choice, len(self.branch))
+        if branch == len(self.leaves):
+            self.leaves.append([])
+            self.choices.append(choice)
+        if node not in self.leaves[branch]:
+            self.leaves[branch].append(node)
+        if self.maker.choice_size[choice] == 1 and not self.maker.has_rest[choice]:
+            return TRUE
+        return self._gate(Leaf(branch, self.leaves[branch].index(node)))
+
+    def _and(self, literals: list[int]) -> int:
+        inputs = sorted(set(literals))
+        if inputs and inputs[0] == TRUE:
+            inputs = inputs[1:]
+        if FALSE in inputs or any(a ^ 1 == b for a, b in pairwise(inputs)):
+            return FALSE
+        if len(inputs) > 1:
+            found = self._outcomes(inputs)
+            if found is None:
+                return FALSE
+            inputs = found
+        if not inputs:
+            return TRUE
+        return inputs[0] if len(inputs) == 1 else self._gate(And(tuple(inputs)))
+
+    def _outcomes(self, inputs: list[int]) -> list[int] | None:
+        """Use that outcomes of a branch exclude each other; None if that makes the conjunction impossible."""
+        chosen: dict[int, int] = {}
+        refused: dict[int, int] = {}
+        for literal in inputs:
+            gate = self.gates[literal >> 1]
+            if isinstance(gate, Leaf):
+                if literal & 1:
+                    refused[gate.branch] = refused.get(gate.branch, 0) + 1
+                elif chosen.setdefault(gate.branch, literal) != literal:
+                    return None
+        if refused:
+            if any(self._is_all(self.choices[branch], count) for branch, count in refused.items()):
+                return None
+            if chosen:
+                inputs = [literal for literal in inputs if not self._is_implied(literal, chosen)]
+        return inputs
+
+    def _is_implied(self, literal: int, chosen: dict[int, int]) -> bool:
+        gate = self.gates[literal >> 1]
+        return bool(literal & 1) and isinstance(gate, Leaf) and gate.branch in chosen
+
+    def _value(self, node: int) -> int:
+        maker = self.maker
+        aggregate = maker.graph.aggregates[maker.aggregate_of[node]]
+        inputs = tuple(self.literal[element] for element in maker.elements[maker.aggregate_of[node]])
+        total = self._gate(Total(aggregate.function, inputs, tuple(aggregate.weight.tolist())))
+        return self._gate(Value(total >> 1, maker.value_of[node]))
+
+    def _loop(self, members: list[int]) -> None:
+        atom = {node: i for i, node in enumerate(members)}
+        arcs: dict[tuple[int, int, tuple[int, ...]], None] = {}
+        for node in members:
+            for body in self.maker.bodies(node):
+                tail = tuple(sorted({atom[b >> 1] for b in body if b >> 1 in atom}))
+                guard = self._and([self.literal[b >> 1] ^ (b & 1) for b in body if b >> 1 not in atom])
+                if guard != FALSE and atom[node] not in tail:
+                    arcs[guard, atom[node], tail] = None
+        loop = self._gate(
+            Loop(len(members), tuple(a[0] for a in arcs), tuple(a[1] for a in arcs), tuple(a[2] for a in arcs))
+        )
+        for node in members:
+            self.literal[node] = self._gate(Port(loop >> 1, atom[node]))
