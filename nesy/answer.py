@@ -21,7 +21,7 @@ from nesy.solver import Certificate, certify
 
 _WIDEST = 120  # columns; longer lines are hard to read
 
-Sight: TypeAlias = Callable[[str, tuple[Value, ...]], Sighting]  # neural predicate, key -> what was seen there
+Sight: TypeAlias = Callable[[str, tuple[Value, ...]], Sighting | None]  # predicate, key -> what was seen there
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +96,8 @@ class Answer:
         for query, p, lower, upper in zip(
             graph.query, found.p.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True
         ):
+            if query.literal is None and query.query.negated:
+                p = lower = upper = 1.0  # what nothing derives is false in every world
             bindings: dict[str, Value] = {}
             _match(
                 query.query.atom.arguments, [c.value for c in query.atom.arguments if isinstance(c, Constant)], bindings

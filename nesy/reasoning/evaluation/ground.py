@@ -63,7 +63,7 @@ def _answers(query: Query, state: State, recorder: Recorder) -> list[GroundQuery
     answers: list[GroundQuery] = []
     for sample in range(state.space.num_samples):
         mine = found.get(-1 if shared else sample, [])
-        answers += [GroundQuery(query, atom, sample, 2 * node) for atom, node in mine]
+        answers += [GroundQuery(query, atom, sample, 2 * node + query.negated) for atom, node in mine]
         if not mine and not _has_variables(query.atom):
             answers.append(GroundQuery(query, query.atom, sample, None))
     return answers
