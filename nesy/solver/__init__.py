@@ -3,6 +3,7 @@
 check_constraints                     can the hard constraints of a program hold together?
 certify, Certifier, claim_of          does a proof's answer follow from the rules and its leaves?
 smallest_change                       the fewest, most probable other outcomes after which an answer is another
+why_not                               the rules that could have given an answer, the fewest facts that would
 repair, explain_impossible            conflicts of proposals with constraints; evidence that no world meets
 """
 
@@ -10,6 +11,7 @@ from nesy.solver.certificate import Certificate, Certifier, Claim, certify, clai
 from nesy.solver.change import smallest_change
 from nesy.solver.conflicts import explain_impossible, repair
 from nesy.solver.constraints import Consistency, Demand, check_constraints
+from nesy.solver.missing import why_not
 
 __all__ = [
     "Certificate",
@@ -23,4 +25,5 @@ __all__ = [
     "explain_impossible",
     "repair",
     "smallest_change",
+    "why_not",
 ]

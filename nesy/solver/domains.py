@@ -74,9 +74,12 @@ def sort_values(sort: Sort, size: int, named: bool = True) -> list[Value]:
     return values
 
 
-def column_sorts(program: CoreProgram) -> Mapping[Column, Sort]:
-    """The sort of each column of each predicate."""
+def column_sorts(program: CoreProgram, facts: Iterable[Fact] = ()) -> Mapping[Column, Sort]:
+    """The sort of each column of each predicate; the values of further facts are among its constants."""
     classes = _Classes()
+    for signature, row in facts:
+        for column, value in enumerate(row):
+            classes.constant((signature, column), value)
     for rule in (*program.rules, *program.constraints):
         for atom in rule.heads:
             classes.atom(rule.id, atom)

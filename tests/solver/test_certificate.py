@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nesy.language import parse_program, parse_query
 from nesy.language.core import CoreProgram, Signature, ground_atom
 from nesy.language.values import Symbol
-from nesy.solver import Certifier, Claim
+from nesy.reasoning import best_proofs, ground
+from nesy.solver import Certifier, Claim, certify
 from nesy.solver.instances import Outcome
 
 from .random_programs import Example, examples
@@ -71,6 +73,21 @@ def test_a_claim_is_checked_exactly_if_it_holds_in_every_world_with_its_premises
             )
             holds = all((atom in true) != negated for true in matching)
             assert certificate.verdict == ("checked" if holds else "failed"), (example.text, chosen, atom, negated)
+
+
+@settings(max_examples=40)
+@given(examples())
+def test_every_proof_found_in_a_graph_is_certified(example: Example):
+    queries = "".join(f"query({atom}).\n" for atom in example.atoms)
+    graph = ground(parse_program(example.text + queries))
+    leaf = torch.from_numpy(graph.choices.probability)
+    for query in graph.query:
+        if query.literal is None:
+            continue
+        for literal in (query.literal, query.literal ^ 1):
+            for proof in best_proofs(graph, leaf, literal, 2):
+                certificate = certify(graph, proof)
+                assert certificate.verdict == "checked", (example.text, certificate)
 
 
 def negation_claim(label: str, polarity: dict[int, int], negators: set[int]) -> Claim:

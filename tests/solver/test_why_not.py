@@ -1,0 +1,131 @@
+"""Why an answer did not come out: the facts that are missing bring it, and no fewer would."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nesy.language import parse_program, parse_query
+from nesy.language.core import Signature
+from nesy.language.values import Symbol
+from nesy.solver import why_not
+
+from .random_programs import CONSTANTS, Example, Rule, examples
+
+
+@settings(max_examples=20)
+@given(examples(), st.data())
+def test_the_missing_facts_bring_the_answer_and_no_fewer_would(example: Example, data: st.DataObject):
+    names = sorted({atom.split("(")[0] for choice in example.choices for _, atom in choice})
+    universe = [
+        f"{name}({c})" if name.startswith("f") else name
+        for name in names
+        for c in (CONSTANTS if name.startswith("f") else ("",))
+    ]
+    database = frozenset(data.draw(st.sets(st.sampled_from(universe), max_size=3)))
+    rules = "".join(f"{rule}\n" for stratum in example.strata for rule in stratum)
+    inputs = "".join(f"#input {name}(x).\n" if name.startswith("f") else f"#input {name}.\n" for name in names)
+    program = parse_program(inputs + "#input dom(x).\n" + rules)
+    domain = {f"dom({c})" for c in CONSTANTS}
+    facts: dict[Signature, list[tuple[Symbol, ...]]] = {}
+    for atom in sorted(database | domain):
+        name, _, rest = atom.partition("(")
+        row = (Symbol(rest[:-1]),) if rest else ()
+        facts.setdefault(Signature(name, len(row)), []).append(row)
+    holds = derived(example, database | domain)
+    absent = [atom for atom in example.atoms if atom not in holds]
+    if not absent:
+        return
+    atom = data.draw(st.sampled_from(absent))
+    found = why_not(program, parse_query(atom, program).atom, facts)
+    everything = [*universe, *sorted(domain)]
+    sizes = [
+        len(chosen)
+        for size in range(4)
+        for chosen in itertools.combinations(everything, size)
+        if atom in derived(example, (database | domain) ^ set(chosen))
+    ]
+    if found.verdict == "found":
+        changed = (database | domain) - set(found.in_the_way) | set(found.missing)
+        assert not set(found.missing) & (database | domain)
+        assert set(found.in_the_way) <= database | domain
+        assert atom in derived(example, changed)
+        size = len(found.missing) + len(found.in_the_way)
+        assert size == min(sizes) if sizes else size > 3
+    else:
+        assert found.verdict == "never"
+        assert not sizes
+
+
+def derived(example: Example, database: frozenset[str] | set[str]) -> set[str]:
+    """What the rules derive from certain facts, stratum by stratum; nothing is certain but these."""
+    true = set(database)
+    for stratum in example.strata:
+        while True:
+            new = {
+                rule.head
+                for one in stratum
+                for constant in CONSTANTS
+                for rule in [substituted(one, constant)]
+                if rule is not None and fires(rule, constant, "X" in f"{one.head}{one.body}", true)
+            } - true
+            if not new:
+                break
+            true |= new
+    return true
+
+
+def substituted(rule: Rule, constant: str) -> Rule:
+    body = tuple((n, atom.replace("X", constant)) for n, atom in rule.body)
+    return Rule(rule.head.replace("X", constant), body, rule.count)
+
+
+def fires(rule: Rule, constant: str, has_variable: bool, true: set[str]) -> bool:
+    if has_variable and f"dom({constant})" not in true:
+        return False
+    if any((atom in true) == negated for negated, atom in rule.body):
+        return False
+    return rule.count is None or sum(f"{rule.count[0]}({c})" in true for c in CONSTANTS) >= rule.count[1]
+
+
+FAMILY = """
+parent(ann, bob). parent(bob, cy). parent(eve, dan). dead(bob). person(zoe).
+grandparent(X, Z) :- parent(X, Y), parent(Y, Z), not dead(Y).
+ancestor(X, Y) :- parent(X, Y).
+ancestor(X, Y) :- parent(X, Z), ancestor(Z, Y).
+0.3::happy(X) :- person(X).
+glad(X) :- happy(X), ancestor(X, _).
+"""
+
+
+def ask(query: str):
+    program = parse_program(FAMILY, "family.nesy")
+    return why_not(program, parse_query(query, program).atom)
+
+
+def test_a_fact_in_the_way_is_named_and_the_rule_says_how_far_it_got():
+    found = ask("grandparent(ann, cy)")
+    assert found.in_the_way == ("dead(bob)",)
+    assert found.missing == ()
+    (attempt,) = found.attempts
+    assert attempt.place == "family.nesy:3"
+    assert attempt.met == ("parent(ann,bob)", "parent(bob,cy)")
+    assert attempt.unmet == ("not dead(bob)",)
+
+
+def test_recursion_needs_only_one_more_fact():
+    found = ask("ancestor(ann, dan)")
+    assert len(found.missing) == 1
+    assert [attempt.place for attempt in found.attempts] == ["family.nesy:4", "family.nesy:5"]
+
+
+def test_outcomes_that_have_to_come_out_are_named():
+    assert ask("glad(zoe)").chosen == ("happy(zoe)",)
+
+
+def test_an_answer_that_no_rule_gives_is_never_found():
+    program = parse_program("#input n(x). small(X) :- n(X), X < 3.")
+    found = why_not(program, parse_query("small(7)", program).atom)
+    assert (found.verdict, found.reason) == ("never", "no facts over these values would do")
