@@ -188,7 +188,7 @@ class Model(nn.Module):
             batch.graph,
             leaf[0] if batch.is_shared else leaf,
             batch.reading,
-            sighting=lambda name, key: self.encoder.sighting(payload, name, key),
+            sighting=lambda name, key: self.encoder.sighting(payload, name, key) if name in self.core.neural else None,
             payload=payload,
             facts=self.encoder.facts(payload),
         )

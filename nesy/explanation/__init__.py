@@ -2,12 +2,32 @@
 
 tell                                  proofs over a derivation graph -> Story
 to_text, to_console, to_dict          a story for the terminal, and as data
+blame                                 which leaves an answer rests on
+change_section, repair_section, why_not_section   what the solver found out, as sections of a story
 Sighting, Saw                         what an encoder saw in the input, told by the caller
 """
 
+from nesy.explanation.blame import blame
 from nesy.explanation.data import to_dict
+from nesy.explanation.findings import change_section, repair_section, why_not_section
 from nesy.explanation.story import Blame, Saw, Section, Sighting, Step, Story
 from nesy.explanation.tell import tell
 from nesy.explanation.terminal import render, to_console, to_text
 
-__all__ = ["Blame", "Saw", "Section", "Sighting", "Step", "Story", "render", "tell", "to_console", "to_dict", "to_text"]
+__all__ = [
+    "Blame",
+    "Saw",
+    "Section",
+    "Sighting",
+    "Step",
+    "Story",
+    "blame",
+    "change_section",
+    "render",
+    "repair_section",
+    "tell",
+    "to_console",
+    "to_dict",
+    "to_text",
+    "why_not_section",
+]

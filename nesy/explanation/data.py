@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nesy.explanation.story import Seen, Step, Story
+from nesy.explanation.story import Sighting, Step, Story
 
 
 def to_dict(story: Story) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _step(step: Step) -> dict[str, Any]:
     return data
 
 
-def _sighting(sighting: Seen | None) -> dict[str, Any] | None:
+def _sighting(sighting: Sighting | None) -> dict[str, Any] | None:
     if sighting is None:
         return None
     return {

@@ -18,38 +18,10 @@ from nesy.perception import Sighting
 Kind = OneOf["chosen", "fact", "derived", "absent", "aggregate", "condition"]
 
 
-class Seen(Protocol):
-    """What an encoder looked at: characters of the input's text, or (without offsets) a thing with a name."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def start(self) -> int | None: ...
-
-    @property
-    def end(self) -> int | None: ...
-
-
 class Saw(Protocol):
     """What was seen in the input for a choice: its predicate's name and the values of its key."""
 
-    def __call__(self, name: str, key: tuple[Value, ...], /) -> Seen | None: ...
-
-
-class Saw(Protocol):
-    """What was seen in the input for a choice: its predicate's name and the values of its key."""
-
-    def __call__(self, name: str, key: tuple[Value, ...], /) -> Seen | None: ...
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """What an encoder looked at for one key, for those who have no such record of their own."""
-
-    text: str
-    start: int | None = None
-    end: int | None = None
+    def __call__(self, name: str, key: tuple[Value, ...], /) -> Sighting | None: ...
 
 
 @dataclass(frozen=True)
@@ -83,7 +55,7 @@ class Step:
     holds: bool
     probability: float
     rule: RuleNote | None = None
-    sighting: Seen | None = None
+    sighting: Sighting | None = None
     children: tuple[int, ...] = ()
     counted: tuple[Counted, ...] = ()
     note: str = ""
@@ -112,7 +84,7 @@ class Blame:
     gradient: float
     without: float
     loss: float  # how much of the answer the leaf carries; negative where it speaks against the answer
-    sighting: Seen | None = None
+    sighting: Sighting | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +121,7 @@ class Story:
         return found
 
     @property
-    def sightings(self) -> tuple[Seen, ...]:
+    def sightings(self) -> tuple[Sighting, ...]:
         """Everything that the proofs rest on in the input, each once, in reading order."""
         seen = {(s.start, s.end, s.text): s for step in self.steps if (s := step.sighting) is not None}
         return tuple(sorted(seen.values(), key=lambda s: (s.start is None, s.start or 0, s.text)))

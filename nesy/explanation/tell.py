@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nesy.explanation.story import Counted, Reason, RuleNote, Saw, Seen, Story
+from nesy.explanation.story import Counted, Reason, RuleNote, Saw, Sighting, Story
 from nesy.explanation.story import Step as Line
 from nesy.language.core import Atom, Rule, format_term
 from nesy.reasoning.derivation import DerivationGraph
@@ -189,7 +189,7 @@ class _Teller:
                 return rule
         return None
 
-    def _sighting(self, rule: Rule | None, choice: int) -> Seen | None:
+    def _sighting(self, rule: Rule | None, choice: int) -> Sighting | None:
         if self.saw is None or rule is None or rule.choice is None:
             return None
         name = rule.choice.neural or rule.heads[0].predicate

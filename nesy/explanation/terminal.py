@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from nesy.explanation.story import Counted, Reason, Seen, Step, Story
+from nesy.explanation.story import Counted, Reason, Sighting, Step, Story
 
 MAX_DEPTH = 40  # a deeper branch is cut with a note; wider windows would be needed to read it
 
@@ -56,7 +56,7 @@ def _head(story: Story) -> Text:
     return head
 
 
-def _highlighted(text: str, sightings: Sequence[Seen]) -> Text:
+def _highlighted(text: str, sightings: Sequence[Sighting]) -> Text:
     shown = Text(text, style="italic")
     for sighting in sightings:
         if sighting.start is not None and sighting.end is not None:
@@ -157,7 +157,7 @@ def percent(probability: float) -> str:
     return f"{probability * 100:.1f} %"
 
 
-def seen(sighting: Seen) -> str:
+def seen(sighting: Sighting) -> str:
     """What the encoder saw, in a few words."""
     return f"saw {sighting.text}" if sighting.start is None else f"saw “{sighting.text}”"
 

@@ -41,13 +41,13 @@ class Keys:
 class Sighting:
     """What the encoder looked at for one key, for explanations.
 
-    In a text, characters `start <= offset < end`, and `text` is what stands there. Of a picture, `picture` is its name.
+    In a text, characters `start <= offset < end`, and `text` is what stands there; of a picture, `text` is its
+    name and there are no offsets.
     """
 
     text: str
     start: int | None = None
     end: int | None = None
-    picture: str | None = None
 
 
 @dataclass(frozen=True)

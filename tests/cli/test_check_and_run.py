@@ -18,12 +18,15 @@ def test_check_says_ok_and_counts(cli) -> None:
 def test_run_prints_each_answer_with_its_probability_and_method(cli) -> None:
     result = cli("run", "rules/family.nesy")
     assert result.code == 0
-    assert result.out.splitlines()[0].split() == ["grandparent(ann,cy)", "0.804", "exact"]
+    atom, probability, method = result.out.splitlines()[0].split(maxsplit=2)
+    assert (atom, probability) == ("grandparent(ann,cy)", "0.804") and method.startswith("exact")
 
 
 def test_json_of_run_has_one_entry_per_ground_query_atom(cli, tmp_path: Path) -> None:
     file = tmp_path / "graph.pl"
-    file.write_text("0.5::edge(1,2).\n0.5::edge(2,5).\npath(X,Y) :- edge(X,Y).\npath(X,Y) :- edge(X,Z), path(Z,Y).\nquery(path(1,5)).\n")
+    file.write_text(
+        "0.5::edge(1,2).\n0.5::edge(2,5).\npath(X,Y) :- edge(X,Y).\npath(X,Y) :- edge(X,Z), path(Z,Y).\nquery(path(1,5)).\n"
+    )
     result = cli("run", file, "--json")
     assert result.code == 0
     assert json.loads(result.out)["answers"] == [
@@ -71,7 +74,7 @@ def test_constraints_that_cannot_hold_together_are_named(cli, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("content", "word"),
-    [(b"", "empty"), (b"\x00\x01\x02\xff\xfe", "text"), (None, "no such file")],
+    [(b"", "empty"), (b"\x00\x01\x02\xff\xfe", "binary"), (None, "no such file")],
     ids=["empty", "binary", "missing"],
 )
 def test_an_unreadable_rule_file_gets_one_clear_line(cli, tmp_path: Path, content: bytes | None, word: str) -> None:

@@ -96,8 +96,8 @@ def test_pictures_of_any_size_are_read_the_same_size_throughout():
 
 def test_a_sighting_is_the_name_of_the_picture():
     encoder = build()
-    assert encoder.sighting(PAYLOADS[0], "digit", (1,)) == Sighting("b", picture="b")
-    assert encoder.sighting({"images": [[[0.5] * 8] * 8]}, "digit", (0,)) == Sighting("images[0]", picture="images[0]")
+    assert encoder.sighting(PAYLOADS[0], "digit", (1,)) == Sighting("b")
+    assert encoder.sighting({"images": [[[0.5] * 8] * 8]}, "digit", (0,)) == Sighting("images[0]")
 
 
 def test_in_a_record_a_small_change_of_a_picture_is_a_small_change_of_its_hypervector():

@@ -130,8 +130,7 @@ class ImageEncoder(Encoder):
 
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
         pictures = _pictures_of(payload, self.options)
-        name = pictures[_index(predicate, key, pictures)].name
-        return Sighting(name, picture=name)
+        return Sighting(pictures[_index(predicate, key, pictures)].name)
 
     def payload_of(self, typed: str) -> Payload:
         return {self.options.field: find_pictures(typed)}
