@@ -50,8 +50,10 @@ def measure(
     rows: list[Row | None] = [None] * len(p)
     target = np.full(len(p), -1, dtype=np.int64)
     column = {text: i for i, text in enumerate(answers)}
+    wanted = {name for name in evaluation.slices if any(name == known.name for known in model.core.predicates)}
     for prepared in batches:
-        for number, row, own in zip(prepared.index.tolist(), prepared.rows, prepared.target.tolist(), strict=True):
+        sliced = _with_derived(prepared, wanted)
+        for number, row, own in zip(prepared.index.tolist(), sliced, prepared.target.tolist(), strict=True):
             rows[number] = row
             target[number] = column[str(prepared.batch.answers[own])] if own >= 0 else own
     metrics = summarise(p, target, answers, [row for row in rows if row is not None], names, split, evaluation)
@@ -60,6 +62,23 @@ def measure(
         concepts=concept_accuracy(model, batches),
         answers_per_second=len(p) / seconds if seconds else 0.0,
     )
+
+
+def _with_derived(prepared: Prepared, predicates: set[str]) -> Sequence[Row]:
+    """The rows with a column for each predicate of the rules that slices them: whether it may hold of the row."""
+    if not predicates:
+        return prepared.rows
+    graph = prepared.batch.graph
+    found: dict[str, set[int]] = {name: set() for name in predicates}
+    for node in (*range(graph.num_leaves), *np.unique(graph.head).tolist()):
+        name = graph.atom_of(node).predicate
+        if name in found:
+            found[name].add(int(graph.sample[node]))
+    everywhere = {name for name, samples in found.items() if -1 in samples or (prepared.batch.is_shared and samples)}
+    return [
+        replace(row, columns={**{n: n in everywhere or i in samples for n, samples in found.items()}, **row.columns})
+        for i, row in enumerate(prepared.rows)
+    ]
 
 
 def summarise(

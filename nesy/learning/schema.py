@@ -97,7 +97,9 @@ class EvaluationTable:
     """What is measured."""
 
     metric: Metric = key("The dev metric that chooses the best epoch.", "accuracy")
-    slices: tuple[str, ...] = key("Columns whose values get a row of their own in the metrics.", ())
+    slices: tuple[str, ...] = key(
+        "Columns, or predicates that may hold of an input, whose values get figures of their own.", ()
+    )
     bins: int = key("Bins of the calibration error.", 15, low=2, high=1000)
 
 

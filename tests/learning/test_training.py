@@ -38,6 +38,18 @@ def test_training_learns_what_only_sentence_labels_tell(mood: Path, tmp_path: Pa
     assert sum(figures.rows for figures in run.test.slices.values()) == 30
 
 
+def test_a_predicate_of_the_rules_can_slice_the_rows(mood: Path, tmp_path: Path, edit: Edit) -> None:
+    edit(
+        mood / "program.nesy",
+        "#query",
+        "label(neutral) :- third(T), leans(T, positive).\nthird(2) :- token(2, _).\n#query",
+    )
+    edit(mood / "task.toml", 'slices = ["short"]', 'slices = ["short", "third"]')
+    run = train(mood, tmp_path / "run", epochs=1, progress=False)
+    assert run.test is not None
+    assert run.test.slices["third=false"] == run.test.slices["short=true"]
+
+
 def test_the_run_folder_holds_all_that_eval_needs_and_eval_gives_the_same_figures(mood: Path, tmp_path: Path) -> None:
     run = train(mood, tmp_path / "run", epochs=2, progress=False)
     assert {path.name for path in run.folder.iterdir() if path.is_file()} == {
