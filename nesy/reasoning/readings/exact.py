@@ -73,7 +73,7 @@ class Reading:
             raise ValueError(f"leaf probabilities have shape {tuple(leaf.shape)}, not [*B, {self.graph.num_leaves}]")
         batch, num_queries = leaf.shape[:-1], len(self.methods)
         wide = leaf if leaf.device.type == "mps" else leaf.double()
-        roots = self.circuit.to(leaf.device)(self.inputs.values(wide.reshape(-1, self.graph.num_leaves).T))
+        roots = self.circuit.to(leaf.device)(self.inputs.values(wide.reshape(batch.numel(), self.graph.num_leaves).T))
         yes, total, unknown = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
         known, open_mass = roots[3 * num_queries :].unflatten(0, (2, len(self.groups)))
         self._check(known + open_mass, where_impossible)
