@@ -90,7 +90,9 @@ def lay_out(program: CoreProgram, state: State, recorder: Recorder, roots: Roots
     answers = tuple(
         answer
         if answer.literal is None
-        else GroundQuery(answer.query, answer.atom, answer.sample, 2 * int(number[answer.literal >> 1]))
+        else GroundQuery(
+            answer.query, answer.atom, answer.sample, 2 * int(number[answer.literal >> 1]) + (answer.literal & 1)
+        )
         for answer in roots.answers
     )
     evidence = renumber(np.array(roots.evidence, dtype=np.int64))
