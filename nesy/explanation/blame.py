@@ -31,14 +31,15 @@ def blame(reading: Reading, leaf: Tensor, query: int, saw: Saw | None = None, to
         without = torch.stack([_without(reading, given.detach(), int(index)) for index in matters])
         left = reading(without, where_impossible="nan").p[:, query]
     found: list[Blame] = []
+    total = answer.item()
     for index, other in zip(matters.tolist(), left.tolist(), strict=True):
         choice = int(graph.choices.of_leaf[index])
         name = _name(reading, choice, index)
         sighting = saw(name, graph.choices.key[choice]) if saw is not None else None
-        probability = float(given[index])
-        loss = float(answer) - other if other == other else float(answer)  # nan: no world is left without it
+        probability = given[index].item()
+        loss = total - other if other == other else total  # nan: no world is left without it
         text = str(graph.atom_of(index))
-        found.append(Blame(text, probability, float(slope[index]), float(answer) - loss, loss, sighting))
+        found.append(Blame(text, probability, slope[index].item(), total - loss, loss, sighting))
     found.sort(key=lambda b: (-abs(b.loss), b.text))
     return tuple(sorted(found[:top], key=lambda b: (-b.loss, b.text)))
 

@@ -1,8 +1,8 @@
 """Why an answer did not come out: the rules that could have given it, and the fewest facts that would.
 
-Abduction by MaxSMT: every row that a base predicate (an input, or one that only has facts) could have over the
-values at hand may be added, every fact may be taken out, and as few as possible of both are wanted. Rows that no
-derivation of the answer could use are left out beforehand.
+Abduction by MaxSMT: every row that a base predicate (an input, or one with facts only, certain or not) could have over
+the values at hand may be added, every fact may be taken out, and as few as possible of both are wanted. Rows that
+no derivation of the answer could use are left out beforehand.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _values_at_hand(program: CoreProgram, atom: Atom, given: Sequence[Fact]) -> 
 
 
 def _base_predicates(program: CoreProgram, relevant: Iterable[Signature]) -> set[Signature]:
-    derived = {head.signature for rule in program.rules for head in rule.heads}
+    derived = {head.signature for rule in program.rules if rule.body for head in rule.heads}
     inputs = {predicate.signature for predicate in program.inputs}
     return {s for s in relevant if s in inputs or s not in derived}
 
@@ -117,6 +117,12 @@ def _candidates(program: CoreProgram, atom: Atom, base: set[Signature], given: S
     """The rows of base predicates that a derivation of the atom, or what it denies, could use."""
     goal: Fact = (atom.signature, tuple(a.value for a in atom.arguments if isinstance(a, Constant)))
     sorts = column_sorts(program, [*given, goal])
+    random = {  # probabilistic facts are there already, as outcomes that may come out
+        (head.signature, tuple(key(a.value) for a in head.arguments if isinstance(a, Constant)))
+        for rule in program.rules
+        if not rule.body
+        for head in rule.heads
+    }
     rows: dict[tuple[Signature, tuple[tuple[type, object], ...]], Fact] = {}
     for signature, pattern in _needed_patterns(program, atom):
         if signature not in base:
@@ -128,7 +134,8 @@ def _candidates(program: CoreProgram, atom: Atom, base: set[Signature], given: S
         if prod(map(len, columns)) > MAX_ROWS:
             raise TooLargeError(f"`{signature}` could have more than {MAX_ROWS} further rows")
         for row in product(*columns):
-            rows[signature, tuple(map(key, row))] = (signature, row)
+            if (signature, tuple(map(key, row))) not in random:
+                rows[signature, tuple(map(key, row))] = (signature, row)
     for signature, row in given:
         if signature in base:
             rows[signature, tuple(map(key, row))] = (signature, row)

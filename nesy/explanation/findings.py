@@ -1,0 +1,85 @@
+"""Findings of the solver as sections of a story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from nesy.explanation.story import Section
+from nesy.explanation.terminal import percent
+from nesy.reasoning.readings.findings import Change, OutcomeChange, Repair, WhyNot
+
+
+def change_section(change: Change) -> Section:
+    """What would change the answer."""
+    match change.verdict:
+        case "never":
+            lines = [f"nothing: {change.reason}"]
+        case "unknown":
+            lines = [f"unknown: {change.reason}"]
+        case "found":
+            lines = [_change(one) for one in change.changes]
+            if change.instead:
+                lines.append(f"then {', '.join(change.instead)}")
+            lines.append(f"a world {_times(change.odds)} as likely; fewer changes would not do")
+    return Section("what would change it", tuple(lines), "change", data=asdict(change))
+
+
+def why_not_section(found: WhyNot) -> Section:
+    """Why an answer did not come out."""
+    lines: list[str] = []
+    for attempt in found.attempts:
+        lines.append(f"{attempt.place}: {attempt.rule}" if attempt.place else attempt.rule)
+        if attempt.met:
+            lines.append(f"    there is {', '.join(attempt.met)}")
+        if attempt.unmet:
+            lines.append(f"    there is not {', '.join(attempt.unmet)}")
+    if not found.attempts:
+        lines.append("no rule derives it")
+    match found.verdict:
+        case "found":
+            lines += _listed("missing", found.missing) + _listed("in the way", found.in_the_way)
+            lines += _listed("to come out", found.chosen)
+        case "never":
+            lines.append(found.reason)
+        case "unknown":
+            lines.append(f"what is missing is unknown: {found.reason}")
+    return Section(f"why not {found.answer}", tuple(dict.fromkeys(lines)), "why_not", data=asdict(found))
+
+
+def repair_section(found: Repair) -> Section:
+    """Which proposals violate constraints, and the most probable repair."""
+    lines: list[str] = []
+    for conflict in found.conflicts:
+        lines.append(f"{conflict.place}: {conflict.constraint}" if conflict.place else conflict.constraint)
+        lines.append(f"    violated by {', '.join(conflict.proposals) or 'every world'}")
+    match found.verdict:
+        case "consistent":
+            lines.append("the most probable proposals violate nothing")
+        case "repaired":
+            lines += [f"repaired by {_change(one)}" for one in found.changes]
+            lines += _listed("then", found.answers)
+        case "impossible":
+            lines.append("no world satisfies all constraints")
+        case "unknown":
+            lines.append(f"a repair is unknown: {found.reason}")
+    return Section("conflicts", tuple(lines), "conflict", found.verdict == "consistent", asdict(found))
+
+
+def _change(change: OutcomeChange) -> str:
+    before, after = percent(change.probability_before), percent(change.probability_after)
+    return f"{change.text_after} ({after}) instead of {change.text_before} ({before})"
+
+
+def _listed(title: str, texts: Iterable[str]) -> list[str]:
+    shown = ", ".join(texts)
+    return [f"{title}: {shown}"] if shown else []
+
+
+def _times(odds: float) -> str:
+    """A ratio of probabilities for people.
+
+    >>> _times(0.25), _times(3.0), _times(0.0001)
+    ('0.25 times', '3 times', '0.0001 times')
+    """
+    return f"{odds:.2g} times"
