@@ -9,7 +9,8 @@ remember picks among them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import log2
 
 from nesy.reasoning.readings.formula import And, Leaf, Loop, Port, Shape, Total, Value
 
@@ -18,66 +19,96 @@ _SMALL = 6  # things to remember at once that need no better order: 2^6 states a
 
 def choose_order(shape: Shape) -> tuple[int, ...]:
     """The branches in a good order."""
-    links = _links(shape)
     best = tuple(shape.natural)
-    width = _width(links, best)
+    width = _width(shape, best)
+    links: list[list[int]] = []
     for candidate in (_first_met, _breadth_first, _greedy):
         if max(width) <= _SMALL:
             break
-        order = candidate(links, len(shape.num_outcomes))
-        other = _width(links, order)
-        if _cost(other) < _cost(width):
-            best, width = order, other
+        links = links or _links(shape)
+        forward = candidate(links, len(shape.num_outcomes))
+        for order in (forward, forward[::-1]):
+            other = _width(shape, order)
+            if _cost(other) < _cost(width):
+                best, width = order, other
     return best
 
 
 def _cost(width: Sequence[int]) -> float:
-    """About the logarithm of a diagram's size, where each thing to remember is a factor of two."""
+    """The logarithm of a diagram's size, if each thing to remember were a factor of two."""
     top = max(width)
-    return top + sum(2.0 ** (w - top) for w in width) / (1.0 + len(width))
+    return top + log2(sum(2.0 ** (w - top) for w in width))
 
 
-def _links(shape: Shape) -> list[list[int]]:
-    """Sets of branches that something waits for together: those below a gate, those at one atom of a loop."""
-    cone: list[frozenset[int]] = []
-    links: dict[frozenset[int], None] = {}
-    for gate in shape.gates:
+def _width(shape: Shape, order: Sequence[int]) -> list[int]:
+    """How much is to be remembered after each branch of an order: conjunctions, aggregates and atoms of loops
+    of which something is known, but not all that is waited for."""
+    done = [-1] * len(shape.gates)
+    change = [0] * (len(order) + 1)
+    rank = {branch: step for step, branch in enumerate(order)}
+
+    def remember(times: Iterable[int]) -> None:
+        known = [time for time in times if time >= 0]
+        if known:
+            change[min(known)] += 1
+            change[max(known)] -= 1
+
+    for number, gate in enumerate(shape.gates):
         match gate:
             case Leaf(branch, _):
-                cone.append(frozenset([branch]))
-                continue
+                done[number] = rank[branch]
             case And(inputs) | Total(_, inputs, _):
-                here = frozenset().union(*(cone[i >> 1] for i in inputs))
-                links[here] = None
+                times = [done[i >> 1] for i in inputs]
+                done[number] = max(times, default=-1)
+                remember(times)
             case Loop(size, inputs, heads, tails):
-                at: list[set[int]] = [set() for _ in range(size)]
+                at: list[list[int]] = [[] for _ in range(size)]
                 for literal, head, tail in zip(inputs, heads, tails, strict=True):
                     for atom in (head, *tail):
-                        at[atom] |= cone[literal >> 1]
-                links.update(dict.fromkeys(map(frozenset, at)))
-                here = frozenset().union(*at)
+                        at[atom].append(done[literal >> 1])
+                done[number] = max((done[i >> 1] for i in inputs), default=-1)
+                for times in at:
+                    remember(times)
             case Value(below, _) | Port(below, _):
-                here = cone[below]
+                done[number] = done[below]
             case _:
-                here = frozenset()
-        cone.append(here)
-    return [sorted(link) for link in links if len(link) > 1]
-
-
-def _width(links: list[list[int]], order: Sequence[int]) -> list[int]:
-    """How many links are open after each branch of an order."""
-    rank = {branch: i for i, branch in enumerate(order)}
-    change = [0] * (len(order) + 1)
-    for link in links:
-        ranks = [rank[branch] for branch in link]
-        change[min(ranks)] += 1
-        change[max(ranks)] -= 1
+                pass
     width: list[int] = []
     total = 0
     for delta in change:
         total += delta
         width.append(total)
     return width
+
+
+def _links(shape: Shape) -> list[list[int]]:
+    """Sets of branches that bear on one thing to remember: the inputs of a gate and of its neighbours; the guards of
+    the arcs at an atom of a loop."""
+    gates = shape.gates
+    near: list[set[int]] = [{gate.branch} if isinstance(gate, Leaf) else set() for gate in gates]
+    around: list[set[int]] = [set() for _ in gates]
+    links: dict[tuple[int, ...], None] = {}
+    for number, gate in enumerate(gates):
+        match gate:
+            case And(inputs) | Total(_, inputs, _):
+                for i in inputs:
+                    below = gates[i >> 1]
+                    if isinstance(below, Leaf):
+                        near[number].add(below.branch)
+                for i in inputs:
+                    if not isinstance(gates[i >> 1], Leaf):
+                        around[number] |= near[i >> 1]
+                        around[i >> 1] |= near[number]
+            case Loop(size, inputs, heads, tails):
+                at: list[set[int]] = [set() for _ in range(size)]
+                for literal, head, tail in zip(inputs, heads, tails, strict=True):
+                    for atom in (head, *tail):
+                        at[atom] |= near[literal >> 1]
+                links.update(dict.fromkeys(tuple(sorted(link)) for link in at))
+            case _:
+                pass
+    links.update(dict.fromkeys(tuple(sorted(a | b)) for a, b in zip(near, around, strict=True)))
+    return [list(link) for link in links if len(link) > 1]
 
 
 def _first_met(links: list[list[int]], num_branches: int) -> tuple[int, ...]:
