@@ -15,8 +15,9 @@ from nesy.explanation import Section, Story, tell, to_dict, to_text
 from nesy.explanation.terminal import render
 from nesy.language.core import Atom, Constant, Structure, Term, Variable
 from nesy.language.values import Compound, Value
+from nesy.leaves import assuming
 from nesy.perception import Facts, Payload, Sighting
-from nesy.reasoning import DerivationGraph, Reading, best_proofs
+from nesy.reasoning import DerivationGraph, Proof, Reading, best_proofs
 from nesy.solver import Certificate, certify
 
 _WIDEST = 120  # columns; longer lines are hard to read
@@ -70,6 +71,7 @@ class Answer:
     rows: tuple[Row, ...]
     graph: DerivationGraph = field(repr=False)
     leaf: Tensor = field(repr=False)
+    reading: Reading = field(repr=False)
     sighting: Sight | None = field(default=None, repr=False)
     payload: Payload | None = field(default=None, repr=False)
     facts: Facts = field(default_factory=dict, repr=False)
@@ -103,7 +105,7 @@ class Answer:
                 query.query.atom.arguments, [c.value for c in query.atom.arguments if isinstance(c, Constant)], bindings
             )
             rows.append(Row(query.atom, p, lower, upper, reading.method, bindings, query.query.negated, query.literal))
-        return cls(tuple(rows), graph, leaf, sighting, payload, facts or {})
+        return cls(tuple(rows), graph, leaf, reading, sighting, payload, facts or {})
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -125,6 +127,11 @@ class Answer:
         """The most probable row."""
         return max(self.rows, key=lambda row: row.p)
 
+    def top(self, number: int = 3) -> Answer:
+        """The most probable rows, best first."""
+        ranked = sorted(self.rows, key=lambda row: -row.p)
+        return replace(self, rows=tuple(ranked[:number]))
+
     def explain(self, row: Row | None = None, *, top: int = 1) -> Explanation:
         """Why a row (the most probable one, if none is named) holds: its `top` most probable proofs.
 
@@ -142,9 +149,21 @@ class Answer:
             method=chosen.method,
             saw=self.sighting,
             text=self.text,
+            shares=[self._share(proof, chosen) for proof in proofs],
         )
         certificate = certify(self.graph, proofs[0], self.facts) if proofs else None
         return Explanation(story, certificate)
+
+    def _share(self, proof: Proof, row: Row) -> float | None:
+        """How much of an answer rests on a proof: P(proof | answer, evidence and constraints)."""
+        if not row.p:
+            return None
+        with torch.no_grad():
+            given = self.reading(assuming(self.graph, self.leaf, proof.assumed), where_impossible="nan")
+            before = self.reading(self.leaf)
+        position = next(i for i, query in enumerate(self.graph.query) if query.literal == row.literal)
+        allowed = float(given.evidence[position]) / float(before.evidence[position])
+        return proof.probability * allowed / row.p
 
     def to_dict(self, *, explain: bool = False) -> dict[str, Any]:
         """The answer as data; `answers` has one entry per ground query atom."""

@@ -7,7 +7,7 @@ all the work a training step does between the encoder and the rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -186,6 +186,27 @@ class LeafPlan:
             probability = torch.sigmoid(score) if score.shape[-1] == 1 else torch.softmax(score, dim=-1)
             parts.append(probability.flatten(start_dim=-2))
         return torch.cat(parts, dim=-1).index_select(-1, self.index.to(like.device))
+
+
+def assuming(graph: DerivationGraph, leaf: Tensor, literals: Sequence[int]) -> Tensor:
+    """The leaf probabilities given that some leaf literals hold; they must not contradict each other.
+
+    Shapes: leaf [L] -> [L]
+    """
+    given = leaf.clone()
+    for choice in {int(graph.choices.of_leaf[literal >> 1]) for literal in literals}:
+        mine = slice(int(graph.choices.ptr[choice]), int(graph.choices.ptr[choice + 1]))
+        inside = [literal for literal in literals if mine.start <= literal >> 1 < mine.stop]
+        chosen = [literal >> 1 for literal in inside if not literal & 1]
+        if chosen:
+            given[mine] = 0.0
+            given[chosen[0]] = 1.0
+        else:
+            barred = [literal >> 1 for literal in inside]
+            left = 1.0 - float(leaf[barred].sum())
+            given[mine] = leaf[mine] / left if left > 0 else 0.0
+            given[barred] = 0.0
+    return given
 
 
 def parameter_keys(graph: DerivationGraph) -> list[ParameterKey]:

@@ -131,7 +131,7 @@ def ask(
     if as_json:
         _print_json(answer.to_dict(explain=True))
     else:
-        print(answer.explain())
+        print(answer.top(), answer.explain(), sep="\n\n")
 
 
 @app.command()

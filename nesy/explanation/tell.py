@@ -28,15 +28,21 @@ def tell(
     saw: Saw | None = None,
     text: str | None = None,
     pictures: Mapping[str, bytes] | None = None,
+    shares: Sequence[float | None] | None = None,
 ) -> Story:
     """The story of an answer: its proofs, each step once, with what was seen at the leaves.
+
+    `shares` say how much of the answer rests on each proof; they can be left out where no evidence and no constraint
+    bears on it.
 
     Shapes: leaf [L], the probability of each leaf.
     """
     teller = _Teller(graph, leaf, saw)
     reasons = []
-    for proof in proofs:
-        share = proof.probability / probability if probability else None
+    if shares is None:
+        known = bool(probability) and not len(graph.evidence) and not len(graph.constraint)
+        shares = [proof.probability / probability if known and probability else None for proof in proofs]
+    for proof, share in zip(proofs, shares, strict=True):
         reasons.append(Reason(teller.line(proof.root), proof.probability, share))
     if answer is None:
         answer = _literal_text(graph, proofs[0].literal) if proofs else ""
