@@ -6,7 +6,7 @@ about things that training does not have. A learner that scores words and word p
 that learns what a word says and leaves negation to rules has all it needs.
 
 Columns: `text`, `label`; and for measuring only `negations` (how many), `composition` (whether this word was seen
-this way in training), `pair` (a sentence and the same with a negation share a number; -1 elsewhere), and which way
+this way in training), `pair` (a sentence and the same with a negation share a number), and which way
 each opinion word leans on its own (`concepts`).
 """
 
@@ -115,7 +115,7 @@ def _pair(random: np.random.Generator, number: int) -> list[dict[str, Any]]:
         first = _clause(random, frame, word, thing, label, negated)
         opinion = _flip(label) if negated else label
         second = _more(random, "test", opinion) if number % 10 < 10 * _COMPOUND else []
-        rows.append({**_row(([first, *second], opinion, random)), "pair": -1 if second else number})
+        rows.append({**_row(([first, *second], opinion, random)), **({} if second else {"pair": number})})
     return rows
 
 
