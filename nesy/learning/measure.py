@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nesy.learning.batches import AnswerNames, Prepared
 from nesy.learning.data import Row
 from nesy.learning.losses import normalised
-from nesy.learning.metrics import ConceptFigures, Metrics, confusion, figures, macro_f1, reliability
+from nesy.learning.metrics import ConceptFigures, Metrics, confusion, figures, group_figures, macro_f1, reliability
 from nesy.learning.schema import EvaluationTable
 from nesy.model import Model
 
@@ -104,8 +104,11 @@ def summarise(
         for value in sorted({v for v in values if v}):
             inside = values == value
             slices[f"{name}={value}"] = figures(p[inside], target[inside], evaluation.bins)
+    correct = predicted == target
+    groups = [row.columns.get(evaluation.groups) for row in rows] if evaluation.groups else []
     return Metrics(
         split=split,
+        grouped=group_figures(correct, groups) if groups else None,
         overall=figures(p, target, evaluation.bins),
         macro_f1=macro_f1(predicted, target),
         slices=slices,

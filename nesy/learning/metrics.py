@@ -47,6 +47,14 @@ class ConceptFigures:
 
 
 @dataclass(frozen=True)
+class GroupFigures:
+    """Rows that belong together, such as a sentence and the same with a negation: right only if all of them are."""
+
+    groups: int
+    all_right: float
+
+
+@dataclass(frozen=True)
 class Bin:
     """One bin of a reliability diagram."""
 
@@ -68,6 +76,7 @@ class Metrics:
     concepts: Mapping[str, ConceptFigures] = field(default_factory=dict)
     confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     reliability: Sequence[Bin] = ()
+    grouped: GroupFigures | None = None
     underivable: int = 0  # rows whose answer the rules cannot derive from their input
     answers_per_second: float = 0.0
 
@@ -98,6 +107,9 @@ class Metrics:
             "macro_f1": _round(self.macro_f1),
             "slices": {name: figures.to_dict() for name, figures in self.slices.items()},
             "concepts": {name: {"atoms": c.atoms, "accuracy": _round(c.accuracy)} for name, c in self.concepts.items()},
+            "groups": {"groups": self.grouped.groups, "all_right": _round(self.grouped.all_right)}
+            if self.grouped
+            else None,
             "confusion": {true: dict(row) for true, row in self.confusion.items()},
             "reliability": [
                 {
@@ -124,6 +136,8 @@ class Metrics:
         lines.append(
             f"macro-F1 {self.macro_f1:.4f}, Brier {self.overall.brier:.4f}, {self.answers_per_second:,.0f} answers/s"
         )
+        if self.grouped:
+            lines.append(f"every row right in {self.grouped.all_right:.2%} of {self.grouped.groups:,} groups")
         if self.underivable:
             lines.append(f"{self.underivable:,} rows have an answer that the rules cannot derive from their input")
         return "\n".join(lines)
@@ -182,6 +196,19 @@ def reliability(p: Floats, target: Ints, bins: int) -> list[Bin]:
                 )
             )
     return found
+
+
+def group_figures(correct: NDArray[np.bool_], group: Sequence[object]) -> GroupFigures | None:
+    """How many groups are right in every row; rows of no group (None, or -1) are left out, and groups of one row.
+
+    Shapes: correct [N]
+    """
+    members: dict[object, list[bool]] = {}
+    for is_right, name in zip(correct.tolist(), group, strict=True):
+        if name is not None and name != -1 and name != "-1":
+            members.setdefault(name, []).append(is_right)
+    whole = [all(rows) for rows in members.values() if len(rows) > 1]
+    return GroupFigures(len(whole), sum(whole) / len(whole)) if whole else None
 
 
 def macro_f1(predicted: Ints, target: Ints) -> float:

@@ -100,6 +100,7 @@ class EvaluationTable:
     slices: tuple[str, ...] = key(
         "Columns, or predicates that may hold of an input, whose values get figures of their own.", ()
     )
+    groups: str = key("Column that ties rows together, as minimal pairs: how many groups are right in every row.", "")
     bins: int = key("Bins of the calibration error.", 15, low=2, high=1000)
 
 

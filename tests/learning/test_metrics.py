@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nesy.learning.metrics import calibration_error, confusion, figures, macro_f1, reliability
+from nesy.learning.metrics import calibration_error, confusion, figures, group_figures, macro_f1, reliability
 
 # Three rows over two answers: right with 0.9, wrong with 0.6, and one whose answer cannot be derived.
 P = np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]])
@@ -53,3 +53,9 @@ def test_calibration_error_is_what_the_reliability_diagram_shows(case: tuple[lis
 def test_a_calibrated_answerer_has_no_calibration_error() -> None:
     p = np.tile([0.75, 0.25], (8, 1))
     assert calibration_error(p, np.array([0, 0, 0, 1] * 2), bins=15) == pytest.approx(0)
+
+
+def test_a_group_is_right_only_if_all_its_rows_are() -> None:
+    found = group_figures(np.array([True, True, True, False, False, True]), [1, 1, 2, 2, -1, 3])
+    assert found is not None
+    assert (found.groups, found.all_right) == (2, 0.5)
