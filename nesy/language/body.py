@@ -44,6 +44,7 @@ class BodyLowering:
     define: Define
     defined: Set[tuple[str, int]]  # predicates with a rule or fact
     outside: Counter[str]  # how often each variable occurs in the whole statement
+    tests: dict[int, core.Comparison]  # `==` tests and never binds: comparisons by their id()
     siblings: Sequence[ast.Body] = ()  # the conditions of the conjunction that is being lowered
 
     def literals(self, conditions: Sequence[ast.Body]) -> list[core.BodyLiteral]:
@@ -66,6 +67,9 @@ class BodyLowering:
                 pass
             case ast.Call("fail" | "false", ()):
                 yield _FALSE
+            case ast.Call("forall", (condition_term, claim), span) if self._is_builtin("forall", 2):
+                counterexample = ast.Conjunction((condition_term, ast.Negation(claim, span)), span)
+                yield from self._negation(ast.Group(counterexample, span), span)
             case ast.Call(name, arguments, span) if self._is_test(name, len(arguments)):
                 yield core.Comparison(
                     "=", lower_expression(condition, self.scope, self.dialect), core.Constant(1), span
@@ -83,8 +87,8 @@ class BodyLowering:
                     refuse_builtin(condition, self.defined)
                 yield core.Literal(lower_atom(condition, self.scope, self.dialect))
 
-    def _is_builtin_length(self) -> bool:
-        return self.dialect == "problog" and ("length", 2) not in self.defined
+    def _is_builtin(self, name: str, arity: int) -> bool:
+        return self.dialect == "problog" and (name, arity) not in self.defined
 
     def _is_test(self, name: str, arity: int) -> bool:
         function = FUNCTIONS.get((name, arity))
@@ -117,7 +121,10 @@ class BodyLowering:
                 distance = core.Expression("abs", (core.Expression("-", (first, second), span),), span)
                 yield core.Comparison(">", distance, core.Constant(0), span)
             case _:
-                yield core.Comparison(_SAME.get(operator, operator), first, second, span)  # type: ignore[arg-type]
+                comparison = core.Comparison(_SAME.get(operator, operator), first, second, span)  # type: ignore[arg-type]
+                if operator == "==":
+                    self.tests[id(comparison)] = comparison
+                yield comparison
 
     def _guard(self, left: ast.Term, operator: str, right: ast.Term, span: Span) -> Iterator[core.BodyLiteral]:
         operator = _SAME.get(operator, operator)

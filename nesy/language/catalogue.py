@@ -231,6 +231,24 @@ _NAMES = (
         wrong="share(1 / 0).",
         right="share(1 / 2).",
     ),
+    Entry(
+        "N212",
+        "A query that leaves open what its rules need",
+        "`{name}` can only be asked with argument {place} given",
+        note="its rules compute with this argument, and no condition binds it",
+        dialect="problog",
+        wrong="double(X, Y) :- Y is 2 * X.\nquery(double(X, Y)).",
+        right="double(X, Y) :- Y is 2 * X.\nquery(double(4, Y)).",
+    ),
+    Entry(
+        "N213",
+        "A query for each answer of a body that is not made of facts",
+        "only facts can say what to query for",
+        note="which queries there are must be the same in every world",
+        dialect="problog",
+        wrong="0.5::a(1).\np(X) :- a(X).\nquery(p(X)) :- a(X).",
+        right="0.5::a(1).\np(X) :- a(X).\nn(1).\nquery(p(X)) :- n(X).",
+    ),
 )
 
 _STRATA = (

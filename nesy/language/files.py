@@ -40,8 +40,9 @@ class Unit:
 
 @dataclass
 class Reading:
-    """All statements of a program, included files in place of their `#include`."""
+    """All statements of a program, included files in place of their `#include`. `dialect` is the main file's."""
 
+    dialect: Dialect
     units: list[Unit] = field(default_factory=list[Unit])
     files: list[ast.File] = field(default_factory=list[ast.File])
     sources: list[RuleFile] = field(default_factory=list[RuleFile])
@@ -92,7 +93,7 @@ def dialect_of(path: Path) -> Dialect:
 
 def read_program(source: Source, dialect: Dialect, folder: Path | None, path: Path | None = None) -> Reading:
     """A source with all that it includes. `folder` is where its includes are looked for first."""
-    reading = Reading()
+    reading = Reading(dialect)
     if path is not None:
         reading.done[path.resolve()] = None
     name = path.name if path is not None else "program.nesy"
@@ -115,6 +116,10 @@ def _read(source: Source, dialect: Dialect, folder: Path | None, reading: Readin
             ):
                 included = ast.Include(name, None, span, file.span)
                 _include(included, folder, reading, inside, posixpath.dirname(at))
+            case ast.Constraint(
+                ast.Call("use_module", (ast.Call("library", (ast.Call("lists", ()) as file,)),)), None, span
+            ) if dialect == "problog":
+                _include(ast.Include("lists.pl", None, span, file.span), None, reading, inside, posixpath.dirname(at))
             case _:
                 reading.units.append(Unit(statement, dialect, folder))
 

@@ -17,7 +17,7 @@ from nesy.language import ast, core
 from nesy.language.body import BodyLowering, alternatives
 from nesy.language.catalogue import report
 from nesy.language.declarations import columns_of, domain_values
-from nesy.language.prolog import LIBRARIES, refuse_directive
+from nesy.language.prolog import refuse_directive
 from nesy.language.scan import Dialect
 from nesy.language.scope import Refused, Scope, variables, walk
 from nesy.language.tables import Request
@@ -51,7 +51,11 @@ class Draft:
     )  # rule id -> where it comes from
     auxiliary: dict[str, Auxiliary] = field(default_factory=dict[str, Auxiliary])
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    tests: dict[int, core.Comparison] = field(default_factory=dict[int, core.Comparison])  # by id(), see `safety`
     tables: list[Request] = field(default_factory=list[Request])
+    queries_for_each: list[tuple[core.Query, tuple[core.BodyLiteral, ...], Span]] = field(
+        default_factory=list[tuple[core.Query, tuple[core.BodyLiteral, ...], Span]]
+    )
     unknown_fails: bool = False  # ProbLog's `:- unknown(fail).`
     next_id: int = 0
     next_choice: int = 0
@@ -115,7 +119,8 @@ class Lowering:
             match first.atom:
                 case ast.Call("query", (asked,)):
                     self._refuse_probability(first, "a query")
-                    self._refuse_body(body, "query")
+                    if body is not None:
+                        return self._query_for_each(asked, body, dialect)
                     return self._query(asked, dialect)
                 case ast.Call("evidence", (observed, *truth)) if len(truth) <= 1:
                     self._refuse_probability(first, "evidence")
@@ -262,6 +267,14 @@ class Lowering:
     def _query(self, condition: ast.Body, dialect: Dialect) -> None:
         self.draft.queries.append(lower_query(condition, dialect))
 
+    def _query_for_each(self, asked: ast.Body, body: ast.Body, dialect: Dialect) -> None:
+        """`query(p(X)) :- a(X).` asks for each p(X) such that a(X) is a fact; found when all facts are known."""
+        outside = Counter(variable.name for variable in variables((asked, body)))
+        for conditions in alternatives([body], outside):
+            scope = self._scope((asked, conditions), conditions, outside)
+            literals = self._lowering(scope, outside, dialect).literals(conditions)
+            self.draft.queries_for_each.append((lower_query(asked, dialect), tuple(literals), body.span))
+
     def _evidence(self, condition: ast.Body, truth: ast.Term | None, dialect: Dialect) -> None:
         query = lower_query(condition, dialect)
         holds = not query.negated
@@ -341,12 +354,12 @@ class Lowering:
 
     def _facts_file(self, statement: ast.FactsFile) -> None:
         name, columns = columns_of(statement.predicate)
-        self._table(name, statement.path, columns or None, False, statement.path_span)
+        self._table(name, statement.path, columns or None, statement.path_span)
 
-    def _table(self, name: str, path: str, columns: tuple[str, ...] | None, has_header: bool, span: Span) -> None:
+    def _table(self, name: str, path: str, columns: tuple[str, ...] | None, span: Span) -> None:
         if "\0" in path:
             raise Refused(report("N509", span, problem="a path has no such characters"))
-        self.draft.tables.append(Request(name, self._folder / path, path, columns, None, has_header, span))
+        self.draft.tables.append(Request(name, self._folder / path, path, columns, None, span))
 
     def _directive(self, body: ast.Body) -> None:
         """A Prolog directive."""
@@ -355,12 +368,6 @@ class Lowering:
                 self.draft.unknown_fails = True
             case ast.Call("unknown", (ast.Call("error", ()),)):
                 pass
-            case ast.Call("use_module", (ast.Call("library", (ast.Call(library, ()),)),)) if library in LIBRARIES:
-                pass
-            case ast.Call(
-                "csv_load", (ast.Call(path, ()) | ast.String(path) as file, ast.Call(name, ()) | ast.String(name))
-            ):
-                self._table(name, path, None, True, file.span)
             case _:
                 refuse_directive(body)
 
@@ -384,7 +391,7 @@ class Lowering:
         ) -> core.Atom:
             return self._define(text, formal, bodies, span, dialect)
 
-        return BodyLowering(scope, dialect, define, self.defined, outside)
+        return BodyLowering(scope, dialect, define, self.defined, outside, self.draft.tests)
 
     def _define(
         self,

@@ -7,15 +7,17 @@ from pathlib import Path
 from types import MappingProxyType
 
 from nesy.diagnostics import Diagnostic, by_position
-from nesy.errors import NesyError, ProgramError
+from nesy.errors import NesyError, ProgramError, QueryError
 from nesy.language import ast, core
 from nesy.language.catalogue import report
 from nesy.language.checks.names import check_heads, check_names, known_predicates, unknown, used_atoms
 from nesy.language.checks.safety import check_safety
 from nesy.language.checks.strata import components
+from nesy.language.demand import direct_by_goals, given_places
 from nesy.language.files import Reading, dialect_of, read_file, read_program
 from nesy.language.lower import Draft, Lowering, lower_query
 from nesy.language.parse import parser
+from nesy.language.queries import query_for_each
 from nesy.language.scan import Dialect
 from nesy.language.scope import Refused
 from nesy.language.tables import TYPES, read_table
@@ -118,7 +120,24 @@ def parse_query(text: str, program: core.CoreProgram) -> core.Query:
             by_name.setdefault(signature.name, []).append(signature)
         assert atom.span is not None
         raise ProgramError([unknown(atom, atom.span, by_name, program.predicates)])
+    _check_goal(query, program)
     return query
+
+
+def _check_goal(query: core.Query, program: core.CoreProgram) -> None:
+    """Raises: QueryError, if the query's predicate runs only when asked and this was not asked in the file."""
+    places = given_places(query.atom.signature, iter(program.predicates))
+    if places is None or query.span is None:
+        return
+    given = [query.atom.arguments[place] for place in places]
+    for known in program.queries:
+        if known.atom.signature == query.atom.signature and [known.atom.arguments[place] for place in places] == given:
+            return
+    name = query.atom.predicate
+    raise QueryError(
+        f"`{query.atom}` was not asked in the program, whose rules of `{name}` run only for the goals that it states: "
+        f"add `query({query.atom}).` to the file"
+    )
 
 
 def parse_value(text: str) -> Value:
@@ -153,6 +172,9 @@ def _check(reading: Reading) -> Checked:
     for unit in reading.units:
         lowering.add(unit.statement, unit.dialect, unit.folder)
     draft = lowering.draft
+    draft.diagnostics += query_for_each(draft)
+    if reading.dialect == "problog":
+        draft.diagnostics += direct_by_goals(draft)
     known = known_predicates(draft)
     tables = _read_tables(draft, known)
     if any(d.severity == "error" for d in (*reading.diagnostics, *draft.diagnostics)):

@@ -9,9 +9,6 @@ from nesy.language import ast
 from nesy.language.catalogue import report
 from nesy.language.scope import Refused
 
-# Libraries whose predicates are read or refused one by one.
-LIBRARIES = frozenset(("db", "lists"))
-
 _COLLECT = "count, sum, min, max and avg are aggregates here: `N = #count{ X : p(X) }`"
 _DATABASE = "facts do not change while rules run"
 _CLASS = "a rule's variables always hold values"
@@ -20,7 +17,6 @@ _TEXT = "text functions: concat, substring, length, lower, upper, contains, numb
 _BUILTINS: Mapping[tuple[str, int], str] = MappingProxyType(
     {
         **{(name, 3): _COLLECT for name in ("findall", "bagof", "setof", "aggregate_all", "all", "all_or_none")},
-        ("forall", 2): "say that there is no counterexample: `not bad.  bad :- p(X), not q(X).`",
         **{(name, 1): _DATABASE for name in ("assert", "asserta", "assertz", "retract", "retractall", "abolish")},
         **{
             (name, 1): _CLASS

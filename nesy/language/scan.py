@@ -46,12 +46,14 @@ class Scanner:
         named = {terminal.name: terminal.pattern.to_regexp() for terminal in terminals}
         rest = sorted(named.keys() - set(_COMMON), key=lambda name: (-len(named[name]), name))
         words = "|".join(f"(?P<{name}>{named[name]})" for name in (*_COMMON, *rest))
+        scoped = "(?P<NAME>[a-z][A-Za-z0-9_]*:[a-z][A-Za-z0-9_]*|"
         unknown = r"(?P<OPEN_STRING>[\"'][^\n]*)|(?P<UNKNOWN>\\\+|#\w*|[^\w\s]|\w+)"
         line = r"(?P<COMMENT>%[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)"
         block = r"(?P<COMMENT>%\*(?s:.*?)\*%|%(?!\*)[^\n]*)|(?P<OPEN_COMMENT>%\*(?s:.*))"
         self._of = {
             "nesy": re.compile(rf"\s+|{words}|{block}|{unknown}"),
-            "problog": re.compile(rf"\s+|{line}|{words}|{unknown}"),
+            # A scope is part of the name: `scope1:p(X)` is an atom of the predicate `scope1:p`.
+            "problog": re.compile(rf"\s+|{line}|{words.replace('(?P<NAME>', scoped, 1)}|{unknown}"),
         }
 
     def words(self, text: str, dialect: Dialect) -> Iterator[Word]:

@@ -46,7 +46,6 @@ class Request:
     shown: str
     columns: tuple[str, ...] | None
     kinds: tuple[str, ...] | None
-    has_header: bool = False  # of a CSV file; always where columns are named
     span: Span | None = None
 
 
@@ -146,7 +145,7 @@ def _read_csv(request: Request, csv: Any, pa: Any, delimiter: str) -> Any:
 
 
 def _has_header(request: Request) -> bool:
-    return request.has_header or request.columns is not None
+    return request.columns is not None
 
 
 def _split(line: str, delimiter: str) -> list[list[str]]:
@@ -204,11 +203,11 @@ def _column(
     if array.null_count:
         missing = array.is_null().to_numpy(zero_copy_only=False)
         raise fail(int(np.argmax(missing)), "the value is missing")
-    if pa.types.is_integer(array.type) and kind in ("", "int"):
+    if kind in ("", "int") and (is_text or pa.types.is_integer(array.type)):
         try:
             return array.cast(pa.int64()).to_numpy()
         except pa.ArrowInvalid:
-            pass  # beyond 64 bits: reported below, with its row
+            pass  # not all integers, or beyond 64 bits: seen below, cell by cell
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     coded = array.dictionary_encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from nesy.diagnostics import Diagnostic
 from nesy.errors import near_name
@@ -17,7 +17,7 @@ def check_safety(draft: Draft) -> Iterator[Diagnostic]:
     """A diagnostic for each variable that nothing binds, one for each statement and name."""
     seen: set[tuple[int, str]] = set()
     for rule in (*draft.rules, *draft.constraints):
-        for code, name in unsafe_variables(rule):
+        for code, name in unsafe_variables(rule, draft.tests):
             statement = draft.statement_of[rule.id]
             if (id(statement), name) in seen:
                 continue
@@ -25,9 +25,9 @@ def check_safety(draft: Draft) -> Iterator[Diagnostic]:
             yield _diagnostic(code, name, statement, rule)
 
 
-def unsafe_variables(rule: core.Rule) -> Iterator[tuple[str, str]]:
+def unsafe_variables(rule: core.Rule, tests: Container[int] = ()) -> Iterator[tuple[str, str]]:
     """Code and name of each variable that the body does not bind."""
-    bound = bound_variables(rule.body)
+    bound = bound_variables(rule.body, tests=tests)
     unsafe: dict[str, str] = {}
     for head in rule.heads:
         for name in term_variables(head.arguments):
@@ -58,8 +58,13 @@ def unsafe_variables(rule: core.Rule) -> Iterator[tuple[str, str]]:
         yield code, name
 
 
-def bound_variables(body: Iterable[core.BodyLiteral], given: Iterable[str] = ()) -> set[str]:
-    """The variables that a body binds: by positive literals, `=` with a bound side, and aggregates."""
+def bound_variables(
+    body: Iterable[core.BodyLiteral], given: Iterable[str] = (), tests: Container[int] = ()
+) -> set[str]:
+    """The variables that a body binds: by positive literals, `=` with a bound side, and aggregates.
+
+    `tests` are the ids of comparisons that only test, though their operator is `=` (Prolog's `==`).
+    """
     bound = set(given)
     waiting: list[core.Comparison | core.Aggregate] = []
     for literal in body:
@@ -71,18 +76,19 @@ def bound_variables(body: Iterable[core.BodyLiteral], given: Iterable[str] = ())
                     elif isinstance(argument, core.Structure):
                         bound.update(term_variables((argument,)))
             case core.Comparison("=") | core.Aggregate():
-                waiting.append(literal)
+                if id(literal) not in tests:
+                    waiting.append(literal)
             case _:
                 pass
     while waiting:
-        later = [literal for literal in waiting if not _binds(literal, bound)]
+        later = [literal for literal in waiting if not binds(literal, bound)]
         if len(later) == len(waiting):
             return bound
         waiting = later
     return bound
 
 
-def _binds(literal: core.Comparison | core.Aggregate, bound: set[str]) -> bool:
+def binds(literal: core.Comparison | core.Aggregate, bound: set[str]) -> bool:
     """Whether the literal can be evaluated now; its new variables join `bound`."""
     if isinstance(literal, core.Aggregate):
         if all(variable.name in bound for variable in literal.group):
