@@ -127,7 +127,7 @@ class Metrics:
 
     def __str__(self) -> str:
         """The figures as `nesy eval` prints them."""
-        width = max(12, *(len(name) for name in (*self.slices, *self.concepts)))
+        width = max([12, *(len(name) for name in (*self.slices, *self.concepts))])
         lines = [f"{self.split:<{width}}    rows  accuracy  log-loss     ece"]
         for name, f in (("all", self.overall), *self.slices.items()):
             lines.append(f"{name:<{width}} {f.rows:>7,}  {f.accuracy:8.2%}  {f.log_loss:8.4f}  {f.ece:6.4f}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nesy.learning.metrics import calibration_error, confusion, figures, group_figures, macro_f1, reliability
+from nesy.learning.metrics import Metrics, calibration_error, confusion, figures, group_figures, macro_f1, reliability
 
 # Three rows over two answers: right with 0.9, wrong with 0.6, and one whose answer cannot be derived.
 P = np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5]])
@@ -59,3 +59,15 @@ def test_a_group_is_right_only_if_all_its_rows_are() -> None:
     found = group_figures(np.array([True, True, True, False, False, True]), [1, 1, 2, 2, -1, 3])
     assert found is not None
     assert (found.groups, found.all_right) == (2, 0.5)
+
+
+def test_figures_print_as_a_table_with_or_without_slices() -> None:
+    f = figures(P, TARGET, bins=10)
+    assert str(Metrics("test", f, 0.5, answers_per_second=1234.5)).splitlines() == [
+        "test            rows  accuracy  log-loss     ece",
+        "all                3    33.33%    9.5509  0.4000",
+        "macro-F1 0.5000, Brier 0.7467, 1,234 answers/s",
+    ]
+    sliced = str(Metrics("test", f, 0.5, slices={"negated=true": f}, underivable=1)).splitlines()
+    assert sliced[2] == "negated=true       3    33.33%    9.5509  0.4000"
+    assert sliced[-1] == "1 rows have an answer that the rules cannot derive from their input"
