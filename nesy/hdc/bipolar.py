@@ -7,7 +7,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from nesy.hdc.kernels import bipolar_products, column_sums
+from nesy.hdc.kernels import bipolar_products, column_sums, elementwise_product
 from nesy.hdc.model import VSA, HypervectorError, Law, all_pairs, cosine, pair_cosine
 from nesy.hdc.packed import counts_of, majority, pack, rotate, unpack
 from nesy.hdc.rows import grouped_run_sums, num_runs, packed_run_planes, row_sums
@@ -55,7 +55,7 @@ class MAP(VSA):
 
     def bind(self, a: Tensor, b: Tensor) -> Tensor:
         self.check(a, b)
-        return a * b
+        return elementwise_product(a, b)
 
     def inverse(self, a: Tensor) -> Tensor:
         self.check(a)

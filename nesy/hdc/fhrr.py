@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from nesy.hdc.kernels import elementwise_product
 from nesy.hdc.model import VSA, HypervectorError, Law, cosine, pair_cosine
 from nesy.hdc.rows import grouped_run_sums
 
@@ -39,7 +40,7 @@ class FHRR(VSA):
 
     def bind(self, a: Tensor, b: Tensor) -> Tensor:
         self.check(a, b)
-        return a * b
+        return elementwise_product(a, b)
 
     def inverse(self, a: Tensor) -> Tensor:
         """The conjugate."""

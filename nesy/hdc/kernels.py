@@ -10,6 +10,26 @@ from torch import Tensor
 
 from nesy.hdc.packed import popcount, unpack
 
+# Results from this size on are worth a huge page each: numpy asks the system for them, torch does not.
+_HUGE_BYTES = 1 << 22
+
+
+def elementwise_product(a: Tensor, b: Tensor) -> Tensor:
+    """`a * b` with a gradient; a big result on the CPU without one lies on huge pages, which takes half the time."""
+    numbers = max(a.numel(), b.numel())
+    tracked = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
+    if tracked or a.device.type != "cpu" or numbers * a.element_size() < _HUGE_BYTES or a.dtype is torch.bfloat16:
+        return a * b
+    shape = torch.broadcast_shapes(a.shape, b.shape)
+    out = torch.from_numpy(np.empty(shape, dtype=_NUMPY_DTYPES[a.dtype]))
+    return torch.mul(a, b, out=out)
+
+
+_NUMPY_DTYPES = {
+    torch.int8: np.int8, torch.float32: np.float32, torch.float64: np.float64, torch.complex64: np.complex64,
+    torch.complex128: np.complex128,
+}  # fmt: skip
+
 
 def bipolar_products(a: Tensor, b: Tensor) -> Tensor:
     """Dot products of all pairs of int8 rows, exact. Shapes: [A, D], [B, D] -> [A, B], float32"""
@@ -52,10 +72,13 @@ def _two_digits(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Each row as scale · (256 high + low) with int8 digits. Shapes: [A, K] -> [A, K], [A, K], [A, 1]"""
     high, low = torch.empty_like(a, dtype=torch.int8), torch.empty_like(a, dtype=torch.int8)
     scale = torch.empty(len(a), 1, dtype=a.dtype)
+    spare, spare_steps = torch.empty(8, a.shape[1]), torch.empty(8, a.shape[1], dtype=torch.int16)
     for i in range(0, len(a), 8):  # a cacheful of rows at a time
         rows = a[i : i + 8]
         here = torch.maximum(rows.amax(-1, keepdim=True), -rows.amin(-1, keepdim=True)).div_(_LARGEST)
-        steps = (rows * torch.where(here > 0, 1 / here, 0)).round_().to(torch.int16)
+        scaled, steps = spare[: len(rows)], spare_steps[: len(rows)]
+        torch.mul(rows, torch.where(here > 0, 1 / here, 0), out=scaled)
+        steps.copy_(scaled.round_())
         low[i : i + 8] = steps  # wraps to the last digit, -128 .. 127
         high[i : i + 8] = steps.add_(128).bitwise_right_shift_(8)
         scale[i : i + 8] = here

@@ -1,0 +1,267 @@
+"""Hypervectors against torch-hd in the same run: speed, accuracy, capacity.
+
+    python benchmarks/hdc.py [speed] [accuracy] [capacity] [--out FILE.json] [--quick]
+
+Needs torch-hd for the comparisons (and matplotlib for the plots, which go to docs/pictures). Each result is checked
+against torch-hd's (or the plain definition) before it is timed; a check that fails stops the run. Times are CPU
+seconds of this process on one thread, so that a shared machine changes them little; both sides' blocks alternate, and
+the table has the median of each with its smallest and largest block.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nesy.hdc import BSC, FHRR, HRR, MAP, VSA, Level
+
+D = 10_000
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(function: Callable[[], object], seconds: float) -> float:
+    """CPU seconds of one call, over a block of calls."""
+    count, start = 0, time.process_time()
+    while (spent := time.process_time() - start) < seconds or count == 0:
+        function()
+        count += 1
+    return spent / count
+
+
+def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object] | None, repeats: int, **facts) -> dict:
+    """Alternating blocks of both sides: medians and the range."""
+    for function in (ours, theirs):
+        if function is not None:
+            function()
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for _ in range(repeats):
+        times["ours"].append(blocks(ours, 0.2))
+        if theirs is not None:
+            times["theirs"].append(blocks(theirs, 0.2))
+    row: dict = {"work": name, "ours_ms": statistics.median(times["ours"]) * 1e3}
+    row["ours_range_ms"] = [min(times["ours"]) * 1e3, max(times["ours"]) * 1e3]
+    if theirs is not None:
+        row["theirs_ms"] = statistics.median(times["theirs"]) * 1e3
+        row["theirs_range_ms"] = [min(times["theirs"]) * 1e3, max(times["theirs"]) * 1e3]
+        row["times_faster"] = row["theirs_ms"] / row["ours_ms"]
+    row |= facts
+    print(json.dumps({key: _short(value) for key, value in row.items()}), flush=True)
+    return row
+
+
+def _short(value):
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    return [_short(v) for v in value] if isinstance(value, list) else value
+
+
+def equal(a: Tensor, b: Tensor, tolerance: float = 0.0) -> None:
+    """Stop the run unless both results are the same."""
+    worst = (a - b).abs().max().item() if tolerance else 0.0
+    same = worst <= tolerance if tolerance else torch.equal(a, b)
+    if not same:
+        raise SystemExit(f"results differ (by up to {worst:g})")
+
+
+def plain(a: Tensor) -> Tensor:
+    return a.as_subclass(Tensor)
+
+
+def speed(repeats: int) -> list[dict]:
+    import torchhd
+
+    rng = np.random.default_rng(0)
+    sequences = torch.tensor(rng.integers(0, 27, size=(256, 64)))
+    rows = []
+    kinds = {
+        "MAP": (MAP(D), torchhd.MAPTensor),
+        "BSC": (BSC(D), torchhd.BSCTensor),
+        "HRR": (HRR(D), torchhd.HRRTensor),
+        "FHRR": (FHRR(D), torchhd.FHRRTensor),
+    }
+
+    def theirs_of(model: VSA, a: Tensor) -> Tensor:
+        """The same hypervectors as torch-hd keeps them."""
+        if isinstance(model, BSC):
+            return (model.unpack(a) < 0).as_subclass(torchhd.BSCTensor)
+        return (a.float() if isinstance(model, MAP) else a).as_subclass(kinds[model.name][1])
+
+    def as_theirs(model: VSA, a: Tensor) -> Tensor:
+        return plain(theirs_of(model, a))
+
+    for name, (model, _) in kinds.items():
+        a, b, items = model.random(1000), model.random(1000), model.random(27)
+        ta, tb, titems = (theirs_of(model, x) for x in (a, b, items))
+        close = {"MAP": 0.0, "BSC": 0.0, "HRR": 1e-5, "FHRR": 1e-5}[name]
+
+        equal(as_theirs(model, model.bind(a, b)), plain(torchhd.bind(ta, tb)), close)
+        rows.append(
+            compare(f"bind 1,000 pairs, {name}", lambda: model.bind(a, b), lambda: torchhd.bind(ta, tb), repeats)
+        )
+
+        if name == "BSC":  # an even number ties, which torch-hd breaks at random: compare the rest
+            ones = plain(ta).sum(0)
+            clear = ones * 2 != 1000
+            equal((model.unpack(model.bundle(a)) < 0)[clear], plain(torchhd.multiset(ta))[clear])
+            bundled = lambda: model.bundle(a)  # noqa: E731
+        else:
+            equal(model.superpose(a).to(ta.dtype), plain(torchhd.multiset(ta)), 1e-4 if close else 0.0)
+            bundled = lambda: model.superpose(a)  # noqa: E731
+        rows.append(compare(f"bundle (multiset) of 1,000, {name}", bundled, lambda: torchhd.multiset(ta), repeats))
+
+        rows.append(compare(f"permute 1,000, {name}", lambda: model.permute(a), lambda: torchhd.permute(ta), repeats))
+
+        # Runs of three, an eighth of the sequences at a time as torch-hd materialises [batch, length, D].
+        def trigrams_of(part: Tensor) -> Tensor:
+            return torchhd.ngrams(titems[part], n=3)
+
+        def their_trigrams() -> Tensor:
+            return torch.cat([trigrams_of(part) for part in sequences.split(32)])
+
+        few = sequences[:4]
+        if name == "BSC":
+            ours, others = model.unpack(model.bundle_runs(items, few, 3)) < 0, plain(trigrams_of(few))
+            clear = model.superpose_runs(items, few, 3) != 0
+            equal(ours[clear], others[clear])
+        elif name == "HRR":
+            # torch-hd rotates, which commutes with convolution; the same sums with our permutation instead
+            x = items[few]
+            bound = torchhd.bind(
+                torchhd.bind(
+                    theirs_of(model, model.permute(x[:, :-2], 2)), theirs_of(model, model.permute(x[:, 1:-1]))
+                ),
+                theirs_of(model, x[:, 2:]),
+            )
+            equal(model.superpose_runs(items, few, 3), plain(torchhd.multiset(bound)), 1e-3)
+        else:
+            equal(model.superpose_runs(items, few, 3).to(ta.dtype), plain(trigrams_of(few)), 1e-3 if close else 0.0)
+        encode = model.bundle_runs if name == "BSC" else model.superpose_runs
+        slow = max(1, repeats // 3)
+        rows.append(
+            compare(
+                f"trigrams of 256 sequences of 64, {name}", lambda: encode(items, sequences, 3), their_trigrams, slow
+            )
+        )
+
+        similarity = plain(torchhd.cosine_similarity(ta, tb))
+        if name != "BSC":  # torch-hd's cosine of bits is of 0 and 1; Hamming below is the comparison that is the same
+            equal(model.similarity(a, b), similarity, 2e-5)
+        rows.append(
+            compare(
+                f"similarity 1,000 × 1,000, {name} (torch-hd: cosine)", lambda: model.similarity(a, b),
+                lambda: torchhd.cosine_similarity(ta, tb), slow,
+            )
+        )  # fmt: skip
+        if name == "BSC":
+            theirs = plain(torchhd.hamming_similarity(ta[:100], tb)).to(torch.float32)
+            equal(D - model.hamming(a[:100], b), theirs, 0.5)
+            rows.append(
+                compare(
+                    "similarity 100 × 1,000, BSC (torch-hd: Hamming)", lambda: model.similarity(a[:100], b),
+                    lambda: torchhd.hamming_similarity(ta[:100], tb), 1,
+                )
+            )  # fmt: skip
+        if name in ("MAP", "BSC"):
+            x, y = (model.unpack(v) if isinstance(model, BSC) else v for v in (a, b))
+            rows.append(compare("limit: int8 product 1,000 × 1,000", lambda: torch._int_mm(x, y.T), None, repeats))
+        if name == "BSC":
+            rows.append(
+                compare("limit: packed trigrams, 27³ table built before", packed_limit(sequences), None, repeats)
+            )
+            rows.append(compare("limit: packed exclusive or", lambda: torch.bitwise_xor(a, b, out=b), None, repeats))
+
+    rows.append(records(repeats))
+    return rows
+
+
+def packed_limit(sequences: Tensor) -> Callable[[], object]:
+    """The earlier measured limit: rows of a table of all trigrams, unpacked and counted as bytes."""
+    width = 160
+    items = np.random.default_rng(1).integers(0, 2**63, size=(27, width), dtype=np.uint64)
+    table = np.roll(items, 2, 1)[:, None, None] ^ np.roll(items, 1, 1)[None, :, None] ^ items[None, None]
+    index = sequences.numpy()
+
+    def encode():
+        ones = np.empty((len(index), width * 64), dtype=bool)
+        for i, s in enumerate(index):
+            runs = table[s[:-2], s[1:-1], s[2:]]
+            ones[i] = np.unpackbits(runs.view(np.uint8), axis=1).sum(0, dtype=np.uint8) > 31
+        return np.packbits(ones, axis=1)
+
+    return encode
+
+
+def records(repeats: int) -> dict:
+    """8×8 images as records: place bound with grey level, bundled, one hypervector an image."""
+    import torchhd
+    from sklearn.datasets import load_digits
+
+    pixels = torch.tensor(load_digits().data, dtype=torch.float32)  # 0 .. 16
+    model = MAP(D)
+    places, greys = model.random(64), Level(model, 0.0, 16.0, 17)
+
+    def ours() -> Tensor:
+        table = model.bind(places[:, None], greys.vectors).flatten(0, 1)
+        return model.bundle_rows(table, greys.index(pixels) + 17 * torch.arange(64))
+
+    keys = places.float().as_subclass(torchhd.MAPTensor)
+    levels = torchhd.embeddings.Level(17, D, low=0, high=16)
+    levels.weight.data = greys.vectors.float().as_subclass(torchhd.MAPTensor)
+
+    def theirs_of(part: Tensor) -> Tensor:
+        return torchhd.hard_quantize(torchhd.multiset(torchhd.bind(keys, levels(part))))
+
+    def theirs() -> Tensor:
+        return torch.cat([theirs_of(part) for part in pixels.split(64)])
+
+    with torch.no_grad():
+        few = pixels[:64]
+        sums = model.superpose_rows(
+            model.bind(places[:, None], greys.vectors).flatten(0, 1), greys.index(few) + 17 * torch.arange(64)
+        )
+        # hard_quantize makes +1 of nothing but positive sums; ours breaks ties: compare the rest
+        equal(ours()[:64][sums != 0].float(), plain(theirs_of(few))[sums != 0])
+        return compare("records of 1,797 8×8 images, MAP", ours, theirs, max(1, repeats // 3))
+
+
+def machine() -> dict:
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), "")
+    load = os.getloadavg()[0] if sys.platform != "win32" else 0.0
+    return {
+        "cpu": model, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "load": round(load, 1),
+        "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["speed"], choices=["speed"])
+    parser.add_argument("--quick", action="store_true", help="one block of each")
+    parser.add_argument("--out", type=Path, help="write all rows as JSON")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    found: dict = {"machine": machine()}
+    print(json.dumps(found["machine"]))
+    for part in options.parts:
+        with torch.no_grad():
+            found[part] = {"speed": speed}[part](1 if options.quick else 7)
+    found["machine_after"] = machine()
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
