@@ -9,7 +9,7 @@ pictures), there is one graph for all, and the rows are shuffled freely in each 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -130,15 +130,27 @@ def prepare(
     except DataError as error:
         raise DataError(_blame(model, rows, error)) from None
     names.extend(batch.answers)
+    return Prepared(
+        tuple(rows), torch.tensor(list(index)), batch, _target(rows, batch, names), _concepts(model, rows, batch)
+    )
+
+
+def refill(template: Prepared, rows: Sequence[Row], index: Sequence[int], names: AnswerNames) -> Prepared:
+    """A batch like the template for as many other rows of the same possible facts: nothing is run again.
+
+    Their concepts are left out: training has no use for them unless it learns from them.
+    """
+    batch = replace(template.batch, payloads=tuple(row.payload for row in rows))
+    return Prepared(tuple(rows), torch.tensor(list(index)), batch, _target(rows, batch, names), ())
+
+
+def _target(rows: Sequence[Row], batch: Batch, names: AnswerNames) -> Tensor:
     column = {str(atom): i for i, atom in enumerate(batch.answers)}
     target = []
     for row in rows:
-        if row.answer is None:
-            target.append(-1)
-            continue
-        text = names.text_of(row.answer)
-        target.append(-2 if text is None else column.get(text, -2))
-    return Prepared(tuple(rows), torch.tensor(list(index)), batch, torch.tensor(target), _concepts(model, rows, batch))
+        text = names.text_of(row.answer) if row.answer is not None else None
+        target.append(-1 if row.answer is None else -2 if text is None else column.get(text, -2))
+    return torch.tensor(target)
 
 
 def check_answers(prepared: Sequence[Prepared], names: AnswerNames) -> None:

@@ -12,7 +12,16 @@ import torch
 from torch import Tensor
 
 from nesy.errors import DataError, NesyError
-from nesy.learning.batches import AnswerNames, Prepared, check_answers, partition, prepare, share_structure, shuffled
+from nesy.learning.batches import (
+    AnswerNames,
+    Prepared,
+    check_answers,
+    partition,
+    prepare,
+    refill,
+    share_structure,
+    shuffled,
+)
 from nesy.learning.checkpoint import StateFile, pack, unpack
 from nesy.learning.data import Row
 from nesy.learning.losses import answer_loss, concept_loss
@@ -45,6 +54,8 @@ class TrainingBatches:
         self.num_steps = math.ceil(len(rows) / self.settings.batch_size)
         self._is_free = share_structure(self.model, rows)
         self._kept: list[Prepared] = []
+        self._template: dict[int, Prepared] = {}  # by number of rows, where all rows share one structure
+        self._sample = rows[:1]
         self.reporter.stage("running the rules", self.num_steps)
         # Once over all rows of the first epoch: it finds bad rows before any time is spent on learning, and
         # makes room for the rule file's parameters that the rows meet.
@@ -68,6 +79,10 @@ class TrainingBatches:
                 yield self._kept[position]
             return
         rows = self.rows_of(epoch)
+        if self._is_free and self.redraws and not share_structure(self.model, [*self._sample, *rows]):
+            raise DataError(
+                f"epoch {epoch + 1}: the rows that were redrawn differ in structure from those of the first"
+            )
         plan = self._plan(rows, epoch)
         for position in permutation(len(plan), self.seed, "batches", epoch):
             yield self._prepared(rows, plan[position])
@@ -79,7 +94,11 @@ class TrainingBatches:
         return partition(rows, self.settings.batch_size, seed, self.settings.length_column)
 
     def _prepared(self, rows: Sequence[Row], members: Sequence[int], *, learn: bool = False) -> Prepared:
+        if self._is_free and len(members) in self._template and not self.settings.concept_weight:
+            return refill(self._template[len(members)], [rows[i] for i in members], members, self.names)
         one = prepare(self.model, [rows[i] for i in members], members, self.names, learn=learn)
+        if self._is_free:
+            self._template[len(members)] = one
         if learn:
             self.reporter.step(len(one))
         return one
