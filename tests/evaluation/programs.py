@@ -8,6 +8,14 @@ ARITY = {"e": 2, "u": 1, "c": 1, "w": 1, "r": 2, "p": 1, "q": 1, "m": 1, "t": 2}
 LAYER = {"e": 0, "u": 0, "c": 0, "w": 1, "r": 2, "p": 2, "q": 3, "t": 4, "m": 5}
 VARIABLES = ["X", "Y", "Z"]
 
+ELEMENTS = [
+    "{Y : r(X,Y)}",
+    "{Y,Z : e(X,Y), p(Z)}",
+    "{Y : q(Y), X <= Y}",
+    "{Y : c(Y) ; 5 : w(X)}",
+    "{Y : w(Y), not q(Y)}",
+]
+
 constant = st.sampled_from(CONSTANTS)
 variable = st.sampled_from(VARIABLES)
 probability = st.sampled_from([0.1, 0.25, 0.5, 0.7])
@@ -62,9 +70,7 @@ def rule(draw, head):
 @st.composite
 def aggregate(draw):
     function = draw(st.sampled_from(["sum", "count", "min", "max", "avg"]))
-    elements = draw(
-        st.sampled_from(["{Y : r(X,Y)}", "{Y,Z : e(X,Y), p(Z)}", "{Y : q(Y), X <= Y}", "{Y : c(Y) ; 5 : w(X)}", "{Y : w(Y), not q(Y)}"])
-    )  # fmt: skip
+    elements = draw(st.sampled_from(ELEMENTS))
     return f"t(X,S) :- u(X), S = #{function}{elements}."
 
 
@@ -79,7 +85,8 @@ def program(draw, min_rules=1):
     if draw(st.integers(0, 3)) == 0:
         lines.append(f":- {draw(st.sampled_from(['p(1)', 'q(X), not w(X)', 'r(X,X)', 'e(X,Y), e(Y,X)']))}.")
     if draw(st.integers(0, 3)) == 0:
-        lines.append(f"evidence({draw(st.sampled_from(['p(1)', 'u(2)', 'e(1,2)', 'q(3)']))}, {draw(st.sampled_from(['true', 'false']))}).")
+        observed = draw(st.sampled_from(["p(1)", "u(2)", "e(1,2)", "q(3)"]))
+        lines.append(f"evidence({observed}, {draw(st.sampled_from(['true', 'false']))}).")
     # Every predicate is known, so that any rule may ask for it.
     lines += [f"{text(name, ['9'] * arity)} :- 1 > 2." for name, arity in ARITY.items()]
     lines += [f"#query {text(name, VARIABLES[:arity])}." for name, arity in ARITY.items()]

@@ -10,7 +10,9 @@ from nesy.language.functions import FUNCTIONS, FunctionError, OrderKey, arities,
 from nesy.language.values import Compound, Symbol, format_value, make_list
 
 values = st.recursive(
-    st.integers(-5, 5) | st.sampled_from([-1.5, 0.0, 1.0, 2.5]) | st.sampled_from(["", "a", "b"])
+    st.integers(-5, 5)
+    | st.sampled_from([-1.5, 0.0, 1.0, 2.5])
+    | st.sampled_from(["", "a", "b"])
     | st.sampled_from([Symbol("a"), Symbol("b")]),
     lambda inner: st.builds(Compound, st.sampled_from("fg"), st.lists(inner, min_size=1, max_size=2).map(tuple)),
     max_leaves=4,

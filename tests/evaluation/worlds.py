@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import networkx as nx
 
-from nesy.language.core import Aggregate, Atom, Comparison, Constant, CoreProgram, Expression, Fixed, Literal, Variable
+from nesy.language.core import Aggregate, Atom, Comparison, Constant, CoreProgram, Expression, Literal, Variable
 from nesy.reasoning.derivation import DerivationGraph
 
 ARITHMETIC = {
@@ -213,11 +213,17 @@ def _aggregate(function, weights):
     return {"min": min, "max": max, "avg": lambda w: sum(w) / len(w)}[function](weights)
 
 
+def edges(graph: DerivationGraph, wanted=lambda head, body: True) -> list[tuple[str, list[str]]]:
+    """The derivations as text, without node numbers; `wanted` chooses by nodes."""
+    found = []
+    for edge, head in enumerate(graph.head.tolist()):
+        body = graph.body_of(edge).tolist()
+        if wanted(head, [literal >> 1 for literal in body]):
+            texts = ["not " * (literal & 1) + str(graph.atom_of(literal >> 1)) for literal in body]
+            found.append((str(graph.atom_of(head)), texts))
+    return found
+
+
 def as_row(atom: Atom) -> tuple:
     """A ground atom as the oracle writes it."""
     return atom.predicate, *(argument.value for argument in atom.arguments)
-
-
-def fixed_weights(program: CoreProgram) -> bool:
-    """Whether all probabilities are written in the program."""
-    return all(isinstance(w, Fixed) for rule in program.rules if rule.choice for w in rule.choice.weights)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nesy.reasoning.evaluation.kernels import EMPTY, Index, Mask, csr, expand
+from nesy.reasoning.evaluation.kernels import EMPTY, Index, Mask, csr, expand, sorted_unique
 from nesy.reasoning.evaluation.recorder import Block
 
 
@@ -61,7 +61,7 @@ def _ranks(blocks: Sequence[Block], maybe: Sequence[Mask], start: int, size: int
     edge = edge[order]
     ptr = csr(node[order], size)
     rank = np.full(size, -1, dtype=np.int64)
-    frontier = np.unique(head[waiting == 0])
+    frontier = sorted_unique(head[waiting == 0])
     number = 0
     while len(frontier):
         rank[frontier] = number
@@ -71,6 +71,6 @@ def _ranks(blocks: Sequence[Block], maybe: Sequence[Mask], start: int, size: int
         _, place = expand(begin, length, int(length.sum()))
         served, times = np.unique(edge[place], return_counts=True)
         waiting[served] -= times
-        ready = np.unique(head[served[waiting[served] == 0]])
+        ready = sorted_unique(head[served[waiting[served] == 0]])
         frontier = ready[rank[ready] < 0]
     return rank

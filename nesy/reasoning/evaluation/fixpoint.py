@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nesy.language.core import Signature
-from nesy.language.functions import FunctionError
 from nesy.reasoning.evaluation.bits import Pairs, as_path, is_dense_enough, path_fixpoint
 from nesy.reasoning.evaluation.compiled import Group, operand_variables
-from nesy.reasoning.evaluation.interning import DepthError
 from nesy.reasoning.evaluation.joins import Sources, Table, run_plan
-from nesy.reasoning.evaluation.kernels import EMPTY, Index
-from nesy.reasoning.evaluation.limits import describe
+from nesy.reasoning.evaluation.kernels import EMPTY, Index, sorted_unique
+from nesy.reasoning.evaluation.limits import naming
 from nesy.reasoning.evaluation.relation import Packing
 from nesy.reasoning.evaluation.rules import BodyAtom, HeadForm, RuleForm
 from nesy.reasoning.evaluation.sources import PossibleSources, View
@@ -31,7 +29,7 @@ def run_rule(
 ) -> Table:
     """The assignments of a rule's body.
 
-    Raises: FunctionError and LimitError, naming the rule.
+    Raises: FunctionError, LimitError.
     """
     state.guard.enter(form.rule)
 
@@ -39,10 +37,7 @@ def run_rule(
         return len(state.relation(atom.signature))
 
     plan = state.compiled.plan(form, needed, size, first)
-    try:
-        return run_plan(plan, Table(1), sources)
-    except (FunctionError, DepthError) as error:
-        raise type(error)(f"{error}\n  in {describe(form.rule)}") from None
+    return run_plan(plan, Table(1), sources)
 
 
 def head_keys(head: HeadForm, table: Table, state: State) -> tuple[Packing, Index]:
@@ -66,9 +61,9 @@ class _Round:
     def run(
         self, form: RuleForm, heads: Sequence[int], sources: PossibleSources, first: BodyAtom | None = None
     ) -> None:
-        table = run_rule(form, head_variables(form, heads), self.state, sources, first)
-        if table.size:
-            for head in heads:
+        with naming(form.rule):
+            table = run_rule(form, head_variables(form, heads), self.state, sources, first)
+            for head in heads if table.size else ():
                 packing, keys = head_keys(form.heads[head], table, self.state)
                 self.produced.setdefault(form.heads[head].signature, []).append((form, packing, keys))
 
@@ -141,7 +136,7 @@ def _by_bits(rules: Sequence[tuple[RuleForm, tuple[int, ...], list[BodyAtom]]], 
     rows = sum(len(state.relation(signature)) for signature in signatures)
     if rows < MIN_BIT_ROWS:
         return False
-    ids = np.unique(np.concatenate([column for some in columns.values() for column in some]))
+    ids = sorted_unique(np.concatenate([column for some in columns.values() for column in some]))
     if not is_dense_enough(len(ids), rows):
         return False
     state.guard.enter(rules[0][0].rule)

@@ -13,7 +13,7 @@ from nesy.reasoning.derivation import DerivationGraph, GroundQuery
 from nesy.reasoning.evaluation.compiled import compile_program
 from nesy.reasoning.evaluation.fixpoint import run_rule
 from nesy.reasoning.evaluation.instances import record_facts, record_group
-from nesy.reasoning.evaluation.kernels import EMPTY
+from nesy.reasoning.evaluation.kernels import EMPTY, Index, sorted_unique, unique_inverse
 from nesy.reasoning.evaluation.layout import Roots, lay_out, rows_of_values
 from nesy.reasoning.evaluation.limits import Guard, Limits
 from nesy.reasoning.evaluation.recorder import Recorder
@@ -108,7 +108,7 @@ def _matches(atom: Atom, state: State, recorder: Recorder) -> dict[int, list[tup
     rule = Rule(-1, (atom,), (Literal(atom),))
     form = Normalizer(state.space.interner, state.compiled.sampled).rule(rule)
     state.space.admit(np.array([state.space.interner.bound]))
-    row = np.unique(run_rule(form, frozenset(), state, RecordingSources(state)).rows.get(0, EMPTY))
+    row = sorted_unique(run_rule(form, frozenset(), state, RecordingSources(state)).rows.get(0, EMPTY))
     columns = run.packing.unpack(run.keys[row])
     if signature in state.compiled.sampled:
         samples, columns = columns[0].tolist(), columns[1:]
@@ -116,10 +116,24 @@ def _matches(atom: Atom, state: State, recorder: Recorder) -> dict[int, list[tup
         samples = [-1] * len(row)
     found: dict[int, list[tuple[Atom, int]]] = {}
     base = recorder.base_of[signature]
-    entries = zip(samples, rows_of_values(columns, len(row), state), row.tolist(), strict=True)
-    for sample, values, place in sorted(entries, key=lambda entry: tuple(map(OrderKey, entry[1]))):
-        found.setdefault(sample, []).append((ground_atom(signature.name, values), base + place))
+    order = _standard_order(columns, len(row), state)
+    atoms = [ground_atom(signature.name, values) for values in rows_of_values(columns, len(row), state)]
+    places = row.tolist()
+    for i in order.tolist():
+        found.setdefault(samples[i], []).append((atoms[i], base + places[i]))
     return found
+
+
+def _standard_order(columns: list[Index], size: int, state: State) -> Index:
+    """The permutation that puts rows in the standard order of terms; each distinct value is compared once."""
+    ranks: list[Index] = []
+    for column in columns:
+        ids, inverse = unique_inverse(column)
+        values = state.space.interner.values(ids.tolist())
+        rank = np.empty(len(ids), dtype=np.int64)
+        rank[sorted(range(len(ids)), key=lambda i: OrderKey(values[i]))] = np.arange(len(ids))
+        ranks.append(rank[inverse])
+    return np.lexsort(ranks[::-1]) if ranks else np.arange(size)
 
 
 def _has_variables(atom: Atom) -> bool:

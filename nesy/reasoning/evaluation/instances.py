@@ -12,6 +12,7 @@ from nesy.reasoning.evaluation.certain import certain_rows
 from nesy.reasoning.evaluation.compiled import Group, operand_variables
 from nesy.reasoning.evaluation.fixpoint import fixpoint, head_variables, run_rule
 from nesy.reasoning.evaluation.kernels import Index, Mask, find
+from nesy.reasoning.evaluation.limits import naming
 from nesy.reasoning.evaluation.literals import body_literals
 from nesy.reasoning.evaluation.recorder import FACT, Block, Recorder
 from nesy.reasoning.evaluation.relation import Packing, Run
@@ -29,7 +30,7 @@ class _Instances:
     packing: Packing
     keys: Index  # [n] the head's rows
     body: Index  # [n, k] literals
-    certain: Mask  # [n] the instance holds in every world
+    certain: Mask  # [n] the literals outside of the group hold in every world
     leaf: Index | None
 
 
@@ -41,10 +42,10 @@ def record_group(group: Group, state: State, recorder: Recorder) -> None:
     if group.is_recursive:
         fixpoint(group, state)
         _number(group, state, recorder)
-        # Until it is known, nothing that this group derives is certain.
-        for signature in group.predicates:
-            state.certain[signature] = np.zeros(len(state.relation(signature)), dtype=np.bool_)
-    instances = [part for form, heads in group.rules for part in _instances(form, heads, state, recorder)]
+    instances: list[_Instances] = []
+    for form, heads in group.rules:
+        with naming(form.rule):
+            instances += _instances(form, heads, state, recorder)
     if not group.is_recursive:
         for part in instances:
             signature = part.form.heads[part.head].signature

@@ -63,6 +63,8 @@ class Interner:
             identity = 4 * value if value >= 0 else -4 * value - 2
             self._largest = max(self._largest, identity)
             return identity
+        if isinstance(value, Symbol):  # by its name: hashing a word is quicker than hashing a dataclass
+            return self._entry((Symbol, value.name), value, 0)
         if isinstance(value, Compound):
             return self._intern_compound(value)
         return self._entry((type(value), value), value, 0)

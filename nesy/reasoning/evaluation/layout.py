@@ -13,20 +13,18 @@ from nesy.language.core import Atom, CoreProgram, ground_atom
 from nesy.language.values import Value
 from nesy.reasoning.derivation import ChoiceTable, DerivationGraph, GroundAggregate, GroundQuery
 from nesy.reasoning.evaluation.expressions import numbers_of
-from nesy.reasoning.evaluation.kernels import EMPTY, Index, csr, expand
+from nesy.reasoning.evaluation.kernels import EMPTY, Index, csr, expand, sorted_unique
 from nesy.reasoning.evaluation.limits import describe
 from nesy.reasoning.evaluation.recorder import (
     CHOICE_SHIFT,
     LEAF,
+    TOLERANCE,
     AggregateSegment,
     ChoiceStore,
     Recorder,
     RelationSegment,
 )
 from nesy.reasoning.evaluation.state import State
-
-# How far probabilities that should sum to 1 may miss it: they are written in decimal.
-TOLERANCE = 1e-9
 
 
 @dataclass
@@ -68,7 +66,7 @@ def lay_out(program: CoreProgram, state: State, recorder: Recorder, roots: Roots
     if len(kept) < len(edges.head):
         edges = edges.select(kept)
     is_leaf = edges.body >= 2 * LEAF
-    leaves = np.unique(edges.body[is_leaf] >> 1)
+    leaves = sorted_unique(edges.body[is_leaf] >> 1)
     leaves = _complete(leaves, recorder)
     choices = _choices(leaves, recorder, state)
 
@@ -155,8 +153,8 @@ def _reach(edges: _Edges, recorder: Recorder, roots: Index) -> NDArray[np.bool_]
                 seen_aggregates.add(place)
                 # All results, so that exactly one of them holds in each world.
                 below += [recorder.aggregates[place].element, recorder.aggregates[place].result]
-        frontier = np.unique(np.concatenate(below))
-        frontier = frontier[~reached[frontier]]
+        together = np.concatenate(below) if len(below) > 1 else below[0]
+        frontier = sorted_unique(together[~reached[together]])
     return reached
 
 
@@ -168,8 +166,8 @@ def _complete(leaves: Index, recorder: Recorder) -> Index:
     """The leaves with all outcomes of exhaustive choices: that one of them holds is worth knowing."""
     parts: list[Index] = []
     for store, own in _by_store(leaves, recorder):
-        if store.choice.exhaustive and store.num_outcomes > 1:
-            instance = np.unique(own // store.num_outcomes)
+        if store.is_exhaustive and store.num_outcomes > 1:
+            instance = sorted_unique(own // store.num_outcomes)
             own = (instance[:, None] * store.num_outcomes + np.arange(store.num_outcomes)).reshape(-1)
         parts.append(own + LEAF + (store.place << CHOICE_SHIFT))
     return np.concatenate(parts) if parts else EMPTY
@@ -206,7 +204,7 @@ def _choices(leaves: Index, recorder: Recorder, state: State) -> ChoiceTable:
         table = _probabilities(store, state)
         probability = table[own // store.num_outcomes, own % store.num_outcomes]
         probabilities.append(probability)
-        has_rest.append(np.full(size, not store.choice.exhaustive) | (count < store.num_outcomes))
+        has_rest.append(np.full(size, not store.is_exhaustive) | (count < store.num_outcomes))
     empty = np.empty(0, dtype=np.bool_)
     return ChoiceTable(
         ptr=np.cumsum(np.concatenate(counts)),

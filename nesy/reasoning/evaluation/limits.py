@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from nesy.errors import LimitError
 from nesy.language.core import Rule
+from nesy.language.functions import FunctionError
+from nesy.reasoning.evaluation.interning import DepthError
 
 
 @dataclass(frozen=True)
@@ -14,13 +18,14 @@ class Limits:
     """What one evaluation may use. The defaults stop a laptop from swapping; None lifts a limit.
 
     `tuples` counts derived rows of all relations, `instances` the rows of the largest join, `depth` how deeply
-    structures may be nested, `results` the possible results of one aggregate.
+    structures may be nested, `rounds` how often a recursion may be applied, `results` how many results one
+    aggregate may have.
     """
 
-    seconds: float | None = 300.0
+    seconds: float | None = 120.0
     tuples: int | None = 20_000_000
     instances: int | None = 60_000_000
-    rounds: int | None = 1_000_000
+    rounds: int | None = 100_000
     depth: int = 400
     results: int = 100_000
 
@@ -86,6 +91,15 @@ class Guard:
             lines.append(f"  in {describe(self._rule)}")
         lines.append(f"  hint: does the rule reach an end? if so, raise the limit with Limits({option})")
         return "\n".join(lines)
+
+
+@contextmanager
+def naming(rule: Rule) -> Iterator[None]:
+    """Errors from values that a rule computes say which rule it is."""
+    try:
+        yield
+    except (FunctionError, DepthError) as error:
+        raise type(error)(f"{error}\n  in {describe(rule)}") from None
 
 
 def describe(rule: Rule) -> str:

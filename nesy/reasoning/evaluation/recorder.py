@@ -9,11 +9,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
-from nesy.language.core import Choice, Rule, Signature
+from nesy.language.core import Choice, Constant, Fixed, Rule, Signature
 from nesy.reasoning.evaluation.kernels import Index, Mask
 from nesy.reasoning.evaluation.outcomes import Exclusive
 from nesy.reasoning.evaluation.relation import WIDE_BITS, Codes, Packing, Run
@@ -24,6 +25,8 @@ LEAF = 1 << 58
 CHOICE_SHIFT = 42
 
 FACT, ELEMENT = -1, -2
+# How far probabilities that should sum to 1 may miss it: they are written in decimal.
+TOLERANCE = 1e-9
 
 
 @dataclass(eq=False)
@@ -41,6 +44,19 @@ class ChoiceStore:
     probabilities: list[tuple[Index, list[Index | None]]] = field(
         default_factory=list[tuple[Index, list[Index | None]]]
     )
+
+    @cached_property
+    def is_exhaustive(self) -> bool:
+        """Whether one of the outcomes is chosen in every world: declared so, or by probabilities that sum to 1."""
+        if self.choice.exhaustive or not self.choice.weights:
+            return self.choice.exhaustive
+        total = 0.0
+        for weight in self.choice.weights:
+            if not isinstance(weight, Fixed) or not isinstance(weight.probability, Constant):
+                return False
+            value = weight.probability.value
+            total += value if isinstance(value, int | float) else 0.0
+        return total >= 1 - TOLERANCE
 
     def instances(self, key: list[Index], size: int) -> Index:
         """The instance of the choice for each row of key values."""
@@ -242,5 +258,5 @@ class Recorder:
                 choice[mine] = first + inverse.reshape(-1)
                 first += len(instances)
                 outcome[mine] = rest[mine] % store.num_outcomes
-                num_outcomes[mine] = store.num_outcomes if store.choice.exhaustive else -1
+                num_outcomes[mine] = store.num_outcomes if store.is_exhaustive else -1
         return Exclusive(choice, outcome, is_pure, num_outcomes)
