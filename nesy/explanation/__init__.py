@@ -2,6 +2,7 @@
 
 tell                                  proofs over a derivation graph -> Story
 to_text, to_console, to_dict          a story for the terminal, and as data
+to_svg, to_png, to_html, to_dot, to_markdown      a story as a picture, a page, a graph file, a note
 blame                                 which leaves an answer rests on
 change_section, repair_section, why_not_section   what the solver found out, as sections of a story
 Sighting, Saw                         what an encoder saw in the input, told by the caller
@@ -9,8 +10,13 @@ Sighting, Saw                         what an encoder saw in the input, told by 
 
 from nesy.explanation.blame import blame
 from nesy.explanation.data import to_dict
+from nesy.explanation.dot import to_dot
 from nesy.explanation.findings import change_section, repair_section, why_not_section
+from nesy.explanation.html import to_html
+from nesy.explanation.markdown import to_markdown
+from nesy.explanation.picture import to_png
 from nesy.explanation.story import Blame, Saw, Section, Sighting, Step, Story
+from nesy.explanation.svg import to_svg
 from nesy.explanation.tell import tell
 from nesy.explanation.terminal import render, to_console, to_text
 
@@ -28,6 +34,11 @@ __all__ = [
     "tell",
     "to_console",
     "to_dict",
+    "to_dot",
+    "to_html",
+    "to_markdown",
+    "to_png",
+    "to_svg",
     "to_text",
     "why_not_section",
 ]

@@ -121,7 +121,21 @@ class Story:
         return found
 
     @property
+    def told(self) -> frozenset[int]:
+        """The steps that the proofs rest on; what an aggregate did not count is left out."""
+        todo = [reason.root for reason in self.reasons]
+        seen: set[int] = set()
+        while todo:
+            number = todo.pop()
+            if number not in seen:
+                seen.add(number)
+                step = self.steps[number]
+                todo.extend([c.step for c in step.counted if c.holds] if step.kind == "aggregate" else step.children)
+        return frozenset(seen)
+
+    @property
     def sightings(self) -> tuple[Sighting, ...]:
-        """Everything that the proofs rest on in the input, each once, in reading order."""
-        seen = {(s.start, s.end, s.text): s for step in self.steps if (s := step.sighting) is not None}
-        return tuple(sorted(seen.values(), key=lambda s: (s.start is None, s.start or 0, s.text)))
+        """What the proofs rest on in the input, each once, in reading order."""
+        told = self.told
+        seen = {step.sighting for step in self.steps if step.sighting is not None and step.id in told}
+        return tuple(sorted(seen, key=lambda s: (s.start is None, s.start or 0, s.text)))

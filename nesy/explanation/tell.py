@@ -58,6 +58,7 @@ class _Teller:
     lines: list[Line] = field(default_factory=list)
     known: dict[int, int] = field(default_factory=dict)  # id of a step (the proofs outlive this) -> its line
     same: dict[tuple[object, ...], int] = field(default_factory=dict)  # equal steps are one line
+    alike: dict[tuple[Line, frozenset[int]], int] = field(default_factory=dict)
     rest: list[frozenset[int]] = field(default_factory=list)  # leaf literals that each line rests on
 
     def __post_init__(self) -> None:
@@ -83,14 +84,18 @@ class _Teller:
         identity = (type(step), step.literal, by, children)
         number = self.same.get(identity)
         if number is None:
-            number = self.same[identity] = len(self.lines)
             own = [step.literal] if isinstance(step, Assumed) else []
-            self.rest.append(frozenset(own).union(*(self.rest[child] for child in children)))
-            self.lines.append(self._line(number, step, children))
+            rest = frozenset(own).union(*(self.rest[child] for child in children))
+            line = self._line(len(self.lines), step, children, self.probability(rest))
+            # Two steps that would read the same (an outcome, and the atom it selects) are one line.
+            number = self.alike.setdefault((replace(line, id=-1), rest), line.id)
+            if number == line.id:
+                self.lines.append(line)
+                self.rest.append(rest)
+            self.same[identity] = number
         self.known[id(step)] = number
 
-    def _line(self, number: int, step: Step, children: tuple[int, ...]) -> Line:
-        probability = self.probability(self.rest[number])
+    def _line(self, number: int, step: Step, children: tuple[int, ...], probability: float) -> Line:
         match step:
             case Assumed(literal):
                 return self._assumed(number, literal, probability)
