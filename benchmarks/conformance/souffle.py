@@ -7,6 +7,8 @@ and branches of algebraic types become compound terms. What has no counterpart r
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +33,9 @@ _FUNCTORS = {
     "abs": "abs",
 }
 _WORDS = {"band": "/\\", "bor": "\\/", "bxor": "xor"}
+_AFTER_A_TERM = frozenset(
+    ("=", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "^", *_WORDS, "land", "lor", "lxor")
+)
 _AGGREGATES = frozenset(("count", "sum", "min", "max", "mean"))
 _UNSUPPORTED_WORDS = frozenset(
     (
@@ -108,6 +113,7 @@ def translate(text: str, facts: Path) -> Translation:
     """
     words = _words(text)
     program = _Program()
+    clauses: list[list[_Word]] = []
     index = 0
     while index < len(words):
         word = words[index]
@@ -115,8 +121,10 @@ def translate(text: str, facts: Path) -> Translation:
             index = _directive(words, index, program)
         else:
             end = _statement_end(words, index)
-            program.rules += _rule(words[index:end], program)
+            clauses.append(words[index:end])
             index = end + 1
+    for clause in clauses:  # after all declarations: a relation may be used before it is declared
+        program.rules += _rule(clause, program)
     lines: list[str] = []
     for name, columns in program.columns.items():
         blanks = f"({', '.join('_' for _ in columns)})" if columns else ""
@@ -254,7 +262,7 @@ def _input(words: list[_Word], program: _Program) -> None:
 
 
 def _facts(name: str, options: Mapping[str, str], folder: Path, program: _Program) -> list[str]:
-    unknown = set(options) - {"IO", "filename", "delimiter", "headers", "name", "operation"}
+    unknown = set(options) - {"IO", "filename", "delimiter", "headers", "name", "operation", "rfc4180"}
     if unknown or options.get("IO", "file") != "file":
         raise Unsupported(f".input with {', '.join(sorted(unknown)) or options['IO']}")
     if name not in program.columns:
@@ -263,13 +271,17 @@ def _facts(name: str, options: Mapping[str, str], folder: Path, program: _Progra
     delimiter = options.get("delimiter", "\t").encode().decode("unicode_escape")
     if not path.is_file():
         raise Unsupported("an input file that is not there")
-    lines = path.read_text(encoding="utf-8").split("\n")
-    rows = lines[: -1 if lines[-1] == "" else None]
+    text = path.read_text(encoding="utf-8")
+    if options.get("rfc4180") == "true":
+        rows = list(csv.reader(io.StringIO(text), delimiter="," if delimiter == "\t" else delimiter))
+    else:
+        lines = text.split("\n")
+        rows = [line.split(delimiter) for line in lines[: -1 if lines[-1] == "" else None]]
     if options.get("headers") == "true":
         rows = rows[1:]
     facts: list[str] = []
     for row in rows:
-        cells = row.split(delimiter) if program.columns[name] else []
+        cells = row if program.columns[name] else []
         if len(cells) != len(program.columns[name]):
             raise Unsupported("an input row of another width")
         values = [_cell(cell, _base(kind, program)) for cell, kind in zip(cells, program.columns[name], strict=True)]
@@ -288,12 +300,9 @@ def _cell(cell: str, kind: str) -> str:
             case "float":
                 return repr(float(cell))
             case _:
-                pass
+                raise Unsupported(f"input columns of type {kind}")
     except ValueError:
         raise Unsupported("an input cell that is no number") from None
-    match kind:
-        case _:
-            raise Unsupported(f"input columns of type {kind}")
 
 
 # -- rules ---------------------------------------------------------------------------------------------
@@ -415,7 +424,7 @@ class _Rule:
             depth += (text == "(") - (text == ")")
             if depth == 0:
                 following = self.words[place + 1].text if place + 1 < len(self.words) else ""
-                return following in ("=", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "^")
+                return following in _AFTER_A_TERM
         raise Unsupported("an open parenthesis")
 
     def atom(self) -> str:
@@ -434,7 +443,7 @@ class _Rule:
     # -- terms -------------------------------------------------------------------------------
 
     def term(self, level: int = 0) -> str:
-        levels = (("bor",), ("bxor",), ("band",), ("+", "-"), ("*", "/", "%"))
+        levels = (("lor",), ("lxor",), ("land",), ("bor",), ("bxor",), ("band",), ("+", "-"), ("*", "/", "%"))
         if level == len(levels):
             return self.unary()
         left = self.term(level + 1)
@@ -446,6 +455,12 @@ class _Rule:
                     left = f"truncate({left} / {right})"
                 case "%":
                     left = f"({left} - {right} * truncate({left} / {right}))"
+                case "land":
+                    left = f"abs(sign({left}) * sign({right}))"
+                case "lor":
+                    left = f"sign(abs({left}) + abs({right}))"
+                case "lxor":
+                    left = f"abs(abs(sign({left})) - abs(sign({right})))"
                 case _:
                     left = f"({left} {_WORDS.get(operator, operator)} {right})"
         return left
@@ -454,6 +469,8 @@ class _Rule:
         if self.peek() == "-":
             self.take()
             return f"-{self.unary()}"
+        if self.peek() in ("bnot", "lnot"):
+            return f"(-1 - {self.unary()})" if self.take().text == "bnot" else f"(1 - abs(sign({self.unary()})))"
         base = self.primary()
         if self.peek() == "^":
             self.take()
