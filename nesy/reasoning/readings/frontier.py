@@ -34,7 +34,10 @@ def compile_frontier(shape: Shape, clock: Clock) -> Diagram | None:
     """The diagram of a formula; None where a loop is not linear or the budget does not suffice."""
     if any(isinstance(gate, Loop) and not gate.is_linear for gate in shape.gates):
         return None
-    return _Frontier(shape, choose_order(shape)).run(clock)
+    try:
+        return _Frontier(shape, choose_order(shape)).run(clock)
+    except _TooWide:
+        return None
 
 
 @dataclass(slots=True)
@@ -49,13 +52,18 @@ class Visit:
 
 @dataclass(slots=True)
 class LoopState:
-    """Which atoms of a loop follow from which. Atom -1 always holds.
+    """Which atoms of a loop follow from which. Each unfinished atom has a slot; slot 0 is what always holds.
 
-    `follows[i, j, s]`: in state s, if `live[i]` holds then so does `live[j]`; reflexive and transitive.
+    Bit j of `follows[i, s]`: in state s, if the atom of slot i holds then so does that of slot j; reflexive and
+    transitive. A free slot follows from nothing.
     """
 
-    live: list[int]
-    follows: Bits
+    atoms: list[int]  # of each slot; -1 in slot 0, _FREE in a free one
+    follows: NDArray[np.int64]  # [slots, S]
+
+
+_FREE = -2
+_MOST_SLOTS = 62  # bits of a word
 
 
 @dataclass(slots=True)
@@ -75,7 +83,7 @@ class Level:
             for key, column in columns.items():
                 columns[key] = column[index]  # type: ignore[assignment]
         for state in self.loop.values():
-            state.follows = state.follows[:, :, index]
+            state.follows = state.follows[:, index]
         self.size = int(index.sum()) if index.dtype == bool else len(index)
 
 
@@ -239,8 +247,8 @@ class _Frontier:
                     state = level.loop[below]
                     if atom not in self.ports.get(below, ()):
                         continue
-                    if atom in state.live:
-                        self.value[visit.gate] = state.follows[0, state.live.index(atom)]
+                    if atom in state.atoms:
+                        self.value[visit.gate] = (state.follows[0] >> state.atoms.index(atom) & 1).astype(bool)
                     else:
                         self.value[visit.gate] = np.zeros(level.size, bool)
                 case _:
@@ -293,26 +301,28 @@ class _Frontier:
         size = level.size
         if size == 0:
             return np.zeros(0, np.int64)
-        bits = [*level.seen.values(), *level.mark.values()]
+        rows: list[NDArray[np.generic]] = [*level.seen.values(), *level.mark.values()]
+        widths = [1] * len(rows)
         for state in level.loop.values():
-            bits.extend(state.follows.reshape(-1, size))
+            rows.extend(state.follows[i] >> 1 for i, atom in enumerate(state.atoms) if atom != _FREE)
+            widths.extend([len(state.atoms) - 1] * (len(rows) - len(widths)))
         words: list[Index] = []
-        for start in range(0, len(bits), 62):
-            word = np.zeros(size, np.int64)
-            for shift, column in enumerate(bits[start : start + 62]):
-                word |= column.astype(np.int64) << shift
-            words.append(word)
+        used = 63
+        for row, width in zip(rows, widths, strict=True):
+            if used + width > 63:
+                words.append(np.zeros(size, np.int64))
+                used = 0
+            words[-1] <<= width
+            words[-1] |= row
+            used += width
         words += [total.view(np.int64) for total in level.total.values()]
         words += list(level.count.values())
-        key = np.zeros(size, np.int64)
-        for i, word in enumerate(words):
-            if i:
-                ranks = np.unique(key, return_inverse=True)[1]
-                values, other = np.unique(word, return_inverse=True)
-                key = ranks * len(values) + other
-            else:
-                key = word
-        _, index, inverse = np.unique(key, return_index=True, return_inverse=True)
+        key = words[0] if words else np.zeros(size, np.int64)
+        for word in words[1:]:
+            _, ranks = _distinct(key)
+            values, other = _distinct(word)
+            key = ranks * len(values) + other
+        index, inverse = _distinct(key)
         level.take(index)
         return inverse
 
@@ -349,50 +359,75 @@ class _Frontier:
         level = self.level
         state = level.loop.get(visit.gate)
         if state is None:
-            state = level.loop[visit.gate] = LoopState([-1], np.ones((1, 1, level.size), bool))
+            state = level.loop[visit.gate] = LoopState([-1], np.ones((1, level.size), np.int64))
         for i in visit.inputs:
-            tail = gate.tails[i][0] if gate.tails[i] else -1
-            head = gate.heads[i]
-            self._enter(state, [tail, head])
-            guard = self._read(gate.inputs[i])
-            t, h = state.live.index(tail), state.live.index(head)
+            tail = self._slot(state, gate.tails[i][0] if gate.tails[i] else -1)
+            head = self._slot(state, gate.heads[i])
             # Whatever makes the tail hold makes hold whatever follows from the head.
-            state.follows |= state.follows[:, t, None] & state.follows[None, h] & guard
-        self._leave(visit.gate, gate, state)
+            holds_tail = state.follows >> tail & 1
+            state.follows |= -holds_tail & (state.follows[head] * self._read(gate.inputs[i]))
+        if self.done[visit.gate] > self.step:
+            self._leave(visit.gate, state)
 
-    def _enter(self, state: LoopState, atoms: list[int]) -> None:
-        """Make room for atoms that nothing is known of yet."""
-        new = [atom for atom in dict.fromkeys(atoms) if atom not in state.live]
-        if new:
-            old = len(state.live)
-            follows = np.zeros((old + len(new), old + len(new), self.level.size), bool)
-            follows[:old, :old] = state.follows
-            for i in range(old, old + len(new)):
-                follows[i, i] = True
-            state.live, state.follows = state.live + new, follows
+    def _slot(self, state: LoopState, atom: int) -> int:
+        """The slot of an atom; a new one if nothing is known of it yet."""
+        if atom in state.atoms:
+            return state.atoms.index(atom)
+        if _FREE not in state.atoms:
+            if len(state.atoms) == _MOST_SLOTS:
+                raise _TooWide
+            state.atoms.append(_FREE)
+            state.follows = np.concatenate([state.follows, np.zeros((1, self.level.size), np.int64)])
+        slot = state.atoms.index(_FREE)
+        state.atoms[slot] = atom
+        state.follows[slot] = 1 << slot
+        return slot
 
-    def _leave(self, number: int, gate: Loop, state: LoopState) -> None:
+    def _leave(self, number: int, state: LoopState) -> None:
         """Forget atoms that no arc will touch again, and what cannot matter about the others."""
-        if self.done[number] <= self.step:
-            return
         incoming = {a for a, time in self.last_in[number].items() if time > self.step}
-        outgoing = {a for a, time in self.last_out[number].items() if time > self.step}
-        ports = self.ports.get(number, set())
-        keep = [i for i, a in enumerate(state.live) if a < 0 or a in incoming or a in outgoing or a in ports]
-        if len(keep) < len(state.live):
-            state.live = [state.live[i] for i in keep]
-            state.follows = np.ascontiguousarray(state.follows[np.ix_(keep, keep)])
+        useful = {a for a, time in self.last_out[number].items() if time > self.step} | self.ports.get(number, set())
         follows = state.follows
-        sources = [i for i, a in enumerate(state.live) if a < 0 or a in incoming]
-        uses = [i for i, a in enumerate(state.live) if a in outgoing or a in ports]
-        for i, atom in enumerate(state.live):
-            if atom < 0:
-                continue
-            if atom not in incoming:  # can it still come to hold?
-                follows[i] &= np.logical_or.reduce(follows[sources, i], axis=0)
-            if atom not in outgoing and atom not in ports:  # can anything come of it?
-                follows[:, i] &= np.logical_or.reduce(follows[i, uses], axis=0) if uses else False
-            follows[:, i] |= follows[0, i]  # what holds anyway follows from everything
+        sources = uses = kept = 1
+        for slot, atom in enumerate(state.atoms):
+            if atom >= 0 and (atom in incoming or atom in useful):
+                sources |= (atom in incoming) << slot
+                uses |= (atom in useful) << slot
+                kept |= 1 << slot
+        for slot, atom in enumerate(state.atoms):
+            if atom >= 0 and not kept >> slot & 1:
+                state.atoms[slot] = _FREE
+                follows[slot] = 0
+        follows &= kept
+        from_source = np.bitwise_or.reduce(follows[[i for i in range(len(state.atoms)) if sources >> i & 1]], axis=0)
+        for slot, atom in enumerate(state.atoms):
+            if atom >= 0 and not sources >> slot & 1:  # can it still come to hold?
+                follows[slot] &= -(from_source >> slot & 1)
+            if atom >= 0 and not uses >> slot & 1:  # can anything come of it?
+                is_useless = follows[slot] & uses == 0
+                follows &= ~(is_useless.astype(np.int64) << slot)
+        follows |= follows[0]  # what holds anyway follows from everything
+        ports = self.ports.get(number, set())
+        if ports.issubset(state.atoms):  # once all that others look at holds, nothing else matters
+            seen = sum(1 << state.atoms.index(atom) for atom in ports)
+            follows |= -((follows[0] & seen) == seen).astype(np.int64) & kept
+        for slot, atom in enumerate(state.atoms):
+            follows[slot] = follows[slot] | 1 << slot if atom != _FREE else 0
+
+
+class _TooWide(Exception):
+    """A loop has more unfinished atoms at once than a word has bits; nothing of that size compiles anyway."""
+
+
+def _distinct(key: Index) -> tuple[Index, Index]:
+    """Where each distinct value first stands in sorted order, and which of them each entry is: np.unique, but with
+    the faster sort that need not be stable."""
+    order = np.argsort(key)
+    ordered = key[order]
+    is_new = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    number = np.empty(len(key), np.int64)
+    number[order] = np.cumsum(is_new) - 1
+    return order[is_new], number
 
 
 def _latest(times: list[int], atoms: Sequence[int]) -> dict[int, int]:

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from math import log2
+from random import Random
 
 from nesy.reasoning.readings.formula import And, Leaf, Loop, Port, Shape, Total, Value
 
+_HARD = 10.5  # cost from which a search for a better order pays: a few milliseconds for each restart
+_RESTARTS = 60
 _SMALL = 6  # things to remember at once that need no better order: 2^6 states a level at most
 
 
@@ -27,6 +30,13 @@ def choose_order(shape: Shape) -> tuple[int, ...]:
             break
         links = links or _links(shape)
         forward = candidate(links, len(shape.num_outcomes))
+        for order in (forward, forward[::-1]):
+            other = _width(shape, order)
+            if _cost(other) < _cost(width):
+                best, width = order, other
+    random = Random(0)
+    for _ in range(_RESTARTS if _cost(width) > _HARD else 0):
+        forward = _greedy(links, len(shape.num_outcomes), random)
         for order in (forward, forward[::-1]):
             other = _width(shape, order)
             if _cost(other) < _cost(width):
@@ -62,13 +72,15 @@ def _width(shape: Shape, order: Sequence[int]) -> list[int]:
                 done[number] = max(times, default=-1)
                 remember(times)
             case Loop(size, inputs, heads, tails):
-                at: list[list[int]] = [[] for _ in range(size)]
+                into: list[list[int]] = [[] for _ in range(size)]
+                out: list[list[int]] = [[] for _ in range(size)]
                 for literal, head, tail in zip(inputs, heads, tails, strict=True):
-                    for atom in (head, *tail):
-                        at[atom].append(done[literal >> 1])
+                    into[head].append(done[literal >> 1])
+                    for atom in tail:
+                        out[atom].append(done[literal >> 1])
                 done[number] = max((done[i >> 1] for i in inputs), default=-1)
-                for times in at:
-                    remember(times)
+                for first, second in zip(into, out, strict=True):
+                    remember(first + second)
             case Value(below, _) | Port(below, _):
                 done[number] = done[below]
             case _:
@@ -145,14 +157,21 @@ def _breadth_first(links: list[list[int]], num_branches: int) -> tuple[int, ...]
     return tuple(order)
 
 
-def _greedy(links: list[list[int]], num_branches: int) -> tuple[int, ...]:
-    """Always the branch that leaves the fewest links open; of equals, the one whose links have waited longest."""
+def _greedy(links: list[list[int]], num_branches: int, random: Random | None = None) -> tuple[int, ...]:
+    """Always the branch that leaves the fewest links open; of equals, the one whose links have waited longest.
+
+    With `random`, another start and another choice among equals, which sometimes ends better.
+    """
     of_branch = _neighbours(links, num_branches)
     missing = [len(link) for link in links]
     opened = [-1] * len(links)
     undecided = set(range(num_branches))
     reachable: set[int] = set()
     order: list[int] = []
+
+    tie = list(range(num_branches))
+    if random is not None:
+        random.shuffle(tie)
 
     def change(branch: int) -> tuple[int, int, int]:
         delta, oldest = 0, num_branches
@@ -163,7 +182,7 @@ def _greedy(links: list[list[int]], num_branches: int) -> tuple[int, ...]:
                 oldest = min(oldest, opened[number])
             if missing[number] == 1:
                 delta -= 1
-        return delta, oldest, branch
+        return delta, oldest, tie[branch]
 
     while undecided:
         branch = min(reachable or undecided, key=change)
