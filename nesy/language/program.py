@@ -13,6 +13,7 @@ from nesy.language.catalogue import report
 from nesy.language.checks.names import check_heads, check_names, known_predicates, unknown, used_atoms
 from nesy.language.checks.safety import check_safety
 from nesy.language.checks.strata import components
+from nesy.language.collection import collection_paused
 from nesy.language.demand import direct_by_goals, given_places
 from nesy.language.files import Reading, dialect_of, read_file, read_program
 from nesy.language.lower import Draft, Lowering, lower_query
@@ -61,7 +62,8 @@ class Checked:
 
 def check_text(text: str, name: str = "<text>", dialect: Dialect = "nesy", folder: Path | None = None) -> Checked:
     """Check a program given as text; `folder` is where its includes are looked for first."""
-    return _check(read_program(Source(name, text), dialect, folder))
+    with collection_paused():
+        return _check(read_program(Source(name, text), dialect, folder))
 
 
 def check_program(path: str | Path, dialect: Dialect | None = None) -> Checked:
@@ -71,7 +73,8 @@ def check_program(path: str | Path, dialect: Dialect | None = None) -> Checked:
     """
     file = Path(path)
     source = read_file(file, str(path))
-    return _check(read_program(source, dialect or dialect_of(file), file.parent, file))
+    with collection_paused():
+        return _check(read_program(source, dialect or dialect_of(file), file.parent, file))
 
 
 def parse_program(
