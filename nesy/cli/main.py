@@ -68,11 +68,17 @@ def run(
     query: Annotated[str | None, typer.Option(metavar="Q", help="A query instead of the file's own")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show the most probable proof of each answer")] = False,
     as_json: AsJson = False,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, help="Time limit of running the rules, and of probabilities")
+    ] = 120,
+    tuples: Annotated[int, typer.Option(min=1, help="Most derived rows")] = 20_000_000,
+    epsilon: Annotated[float, typer.Option(min=0.0, help="An interval this narrow is good enough")] = 0.0,
 ) -> None:
-    """Answer a rule file's queries with probabilities."""
+    """Answer a rule file's queries with probabilities; exact, or as an interval where the limits end before."""
     import nesy
 
-    answer = nesy.load(file).query(query)
+    limits = nesy.Limits(seconds=seconds, tuples=tuples)
+    answer = nesy.load(file).query(query, limits=limits, budget=nesy.Budget(time=seconds, epsilon=epsilon))
     if as_json:
         _print_json(answer.to_dict(explain=explain))
     elif len(answer):
