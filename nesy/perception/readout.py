@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from nesy.hdc import MAP
+from nesy.perception.kan import GaussianKan, SplineKan
 
-ReadoutName: TypeAlias = Literal["linear", "cosine", "mlp"]
+ReadoutName: TypeAlias = Literal["linear", "cosine", "mlp", "kan-spline", "kan-gaussian"]
 
 
 def make_readouts(name: ReadoutName, dim: int, num_scores: Mapping[str, int], hidden: int, seed: int) -> nn.ModuleDict:
@@ -33,6 +34,10 @@ def _make(name: ReadoutName, dim: int, width: int, hidden: int) -> nn.Module:
             return CosineReadout(dim, width)
         case "mlp":
             return nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, width))
+        case "kan-spline":
+            return SplineKan(dim, width)
+        case "kan-gaussian":
+            return GaussianKan(dim, width)
 
 
 @final

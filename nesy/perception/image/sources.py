@@ -50,9 +50,9 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """
     from sklearn.datasets import load_digits  # slow to import, and only this function needs it
 
-    found = load_digits()
-    pixels = np.asarray(found["images"], dtype=np.float32) / np.float32(16)
-    return pixels, np.asarray(found["target"], dtype=np.int64)
+    pixels, labels = load_digits(return_X_y=True)
+    white = np.float32(16)
+    return np.asarray(pixels, np.float32).reshape(-1, 8, 8) / white, np.asarray(labels, np.int64)
 
 
 def idx_pictures(path: Path) -> NDArray[np.float32]:
@@ -60,7 +60,7 @@ def idx_pictures(path: Path) -> NDArray[np.float32]:
     array = read_idx(path)
     if array.ndim != 3:
         raise DataError(f"{path}: an IDX file of pictures has 3 axes, this has {array.ndim}")
-    return array.astype(np.float32) / 255
+    return array.astype(np.float32) / np.float32(255)
 
 
 @lru_cache(maxsize=8)
