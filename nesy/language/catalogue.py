@@ -420,6 +420,48 @@ _PROLOG = (
     ),
 )
 
+_WARNINGS = (
+    Entry(
+        "N701",
+        "A variable that occurs once",
+        "variable `{name}` occurs only once in this rule",
+        hint="{instead}",
+        severity="warning",
+        wrong="parent(ann, bob).\nhas_child(X) :- parent(X, Child).",
+        right="parent(ann, bob).\nhas_child(X) :- parent(X, _).",
+    ),
+    Entry(
+        "N702",
+        "A predicate that nothing uses",
+        "nothing uses `{name}`",
+        note="no rule, constraint, query or evidence asks for it, and this program states what it asks for",
+        severity="warning",
+        wrong="parent(ann, bob).\nchild(X, Y) :- parent(Y, X).\n#query parent(X, Y).",
+        right="parent(ann, bob).\nchild(X, Y) :- parent(Y, X).\n#query child(X, Y).",
+    ),
+    Entry(
+        "N703",
+        "A rule that is there twice",
+        "this rule says the same as another",
+        severity="warning",
+        wrong="edge(a, b).\npath(X, Y) :- edge(X, Y).\npath(A, B) :- edge(A, B).",
+        right="edge(a, b).\npath(X, Y) :- edge(X, Y).",
+    ),
+    Entry(
+        "N704",
+        "A rule that can never fire",
+        "this condition never holds",
+        note="a comparison of constants is decided when the program is read",
+        severity="warning",
+        wrong="age(ann, 31).\nadult(X) :- age(X, _), 17 >= 18.",
+        right="age(ann, 31).\nadult(X) :- age(X, A), A >= 18.",
+    ),
+)
+
 CATALOGUE: Mapping[str, Entry] = MappingProxyType(
-    {entry.code: entry for group in (_READING, _NAMES, _STRATA, _CHANCE, _DECLARATIONS, _PROLOG) for entry in group}
+    {
+        entry.code: entry
+        for group in (_READING, _NAMES, _STRATA, _CHANCE, _DECLARATIONS, _PROLOG, _WARNINGS)
+        for entry in group
+    }
 )

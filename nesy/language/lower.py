@@ -301,6 +301,11 @@ class Lowering:
 
     def _declare(self, predicate: core.Predicate) -> None:
         earlier = self.draft.declared.get(predicate.signature)
+        if earlier is not None and earlier.kind != predicate.kind and "derived" in (earlier.kind, predicate.kind):
+            # A library says `#pred` of what the program that includes it says `#input` or `#neural` of.
+            if predicate.kind != "derived":
+                self.draft.declared[predicate.signature] = predicate
+            return
         if earlier is not None and predicate.span is not None:
             others = (Label(earlier.span, "declared here first"),) if earlier.span is not None else ()
             name = str(predicate.signature)

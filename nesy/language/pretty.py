@@ -11,7 +11,7 @@ from nesy.errors import ProgramError
 from nesy.language import ast
 from nesy.language.parse import parse
 from nesy.language.scan import Dialect
-from nesy.language.values import format_value, inside_functor
+from nesy.language.values import Symbol, format_value
 
 # A longer statement is broken into one condition a line.
 MAX_WIDTH = 100
@@ -86,7 +86,7 @@ def pretty(statement: ast.Statement, dialect: Dialect = "nesy") -> str:
         case ast.Include(name, alias):
             return f"#include {_string(name)}{f' as {alias}' if alias else ''}."
         case ast.TypeDeclaration(name, domain):
-            return f"#type {inside_functor(name)} = {_domain(domain)}."
+            return f"#type {format_value(Symbol(name))} = {_domain(domain)}."
         case ast.Declaration(keyword, atoms):
             return f"#{keyword} {_list(atoms)}."
         case ast.NeuralDeclaration(atom, domain, body):
@@ -122,7 +122,7 @@ def _domain(domain: ast.Domain) -> str:
         case ast.Range(low, high):
             return f"{pretty_term(low)}..{pretty_term(high)}"
         case ast.TypeName(name):
-            return inside_functor(name)
+            return format_value(Symbol(name))
 
 
 # -- bodies --------------------------------------------------------------------------------------------
@@ -164,7 +164,9 @@ def pretty_term(term: ast.Term | ast.Body, dialect: Dialect = "nesy", tighter_th
             return _string(value)
         case ast.Call(name, arguments):
             inside = _list(arguments, dialect)
-            return f"{inside_functor(name)}({inside})" if arguments else inside_functor(name)
+            # Not `inside_functor`: here `-p` is a name in quotes, and strong negation is an operation.
+            shown = "'[]'" if name == "[]" else format_value(Symbol(name))
+            return f"{shown}({inside})" if arguments else shown
         case ast.ListTerm(items, tail):
             end = "" if tail is None else f" | {pretty_term(tail, dialect)}"
             return f"[{_list(items, dialect)}{end}]"

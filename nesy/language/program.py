@@ -13,6 +13,7 @@ from nesy.language.catalogue import report
 from nesy.language.checks.names import check_heads, check_names, known_predicates, unknown, used_atoms
 from nesy.language.checks.safety import check_safety
 from nesy.language.checks.strata import components
+from nesy.language.checks.style import check_style
 from nesy.language.collection import collection_paused
 from nesy.language.demand import direct_by_goals, given_places
 from nesy.language.files import Reading, dialect_of, read_file, read_program
@@ -203,6 +204,7 @@ def _check(reading: Reading) -> Checked:
     )
     if any(d.severity == "error" for d in diagnostics):
         return Checked(None, tuple(diagnostics))
+    diagnostics = by_position([*diagnostics, *check_style(draft, known, reading.sources[0].source)])
     program = core.CoreProgram(
         facts=tuple(draft.facts),
         rules=tuple(draft.rules),

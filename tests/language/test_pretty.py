@@ -108,7 +108,7 @@ STATEMENTS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=30, deadline=None, phases=PHASES)
 @given(st.lists(STATEMENTS, max_size=4))
 def test_what_is_printed_parses_to_the_same_program(statements):
     text = "\n".join(pretty(statement) for statement in statements)
@@ -117,7 +117,7 @@ def test_what_is_printed_parses_to_the_same_program(statements):
     assert parsed.file.statements == tuple(statements)
 
 
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=30, deadline=None, phases=PHASES)
 @given(st.lists(STATEMENTS, max_size=4))
 def test_formatting_again_changes_nothing(statements):
     once = format_text("\n".join(pretty(statement) for statement in statements))

@@ -174,3 +174,16 @@ def test_hostile_nesting_is_a_diagnostic_and_not_a_crash():
     assert codes("p(X) :- X = " + "-" * 5000 + "1.")[0] == "N107"
     assert codes("p(X) :- X = " + "+".join("1" * 5000) + ".")[0] == "N107"
     assert codes("p([" + ",".join("a" * 3000) + "]).") == ["N107"]
+
+
+def test_a_library_may_declare_what_the_including_program_gives_as_input(tmp_path):
+    (tmp_path / "lib.nesy").write_text("#pred token(i, word).\nlong(I) :- token(I, W), length(W) > 5.\n")
+    for text in ('#include "lib".\n#input token(i, word).\n', '#input token(i, word).\n#include "lib".\n'):
+        program = parse_program(text, folder=tmp_path)
+        assert program.predicates[Signature("token", 2)].kind == "input"
+
+
+def test_warnings_do_not_hinder_a_program():
+    checked = check_text("p(a). q(X) :- p(X), r(Y). r(b). #query q(X).")
+    assert checked.program is not None
+    assert [d.code for d in checked.warnings] == ["N701"]
