@@ -15,12 +15,14 @@ Ross, Schlipf, JACM 1991.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nesy.reasoning.derivation import DerivationGraph
+from nesy.reasoning.derivation import DerivationGraph, Index
 from nesy.reasoning.readings.budget import Clock
 from nesy.reasoning.readings.diagram import Diagram
 from nesy.reasoning.readings.problem import LocalAggregate, Problem
@@ -174,9 +176,14 @@ class Residue:
 class Conditioning:
     """Builds the decision diagram of a problem."""
 
-    def __init__(self, problem: Problem, prior: Sequence[Sequence[float]]):
-        """`prior[c]` guesses the probabilities of the c-th branch's leaves: it decides what is looked at first."""
+    def __init__(self, problem: Problem, prior: Sequence[Sequence[float]], by_mass: bool = False):
+        """`prior[c]` guesses the probabilities of the c-th branch's leaves.
+
+        With `by_mass`, states that the prior thinks most probable are expanded first, and choices close to the
+        targets are decided first, so that what a budget leaves open weighs little.
+        """
         self.problem = problem
+        self.by_mass = by_mass
         self.propagation = Propagation(problem)
         self.leaf_mask = [_mask(branch.node) for branch in problem.branches]
         self.all_leaves = _mask(problem.leaf)
@@ -186,26 +193,25 @@ class Conditioning:
     def _order(self) -> list[int]:
         """The rank of each choice: in the order in which a search from the targets down meets them."""
         problem = self.problem
-        seen: set[int] = set()
         rank: dict[int, int] = {}
-        stack = [literal >> 1 for literal in (*reversed(problem.conditions), *reversed(problem.targets))]
-        while stack:
-            node = stack.pop()
+        waiting = deque(dict.fromkeys(literal >> 1 for literal in (*problem.targets, *problem.conditions)))
+        seen: set[int] = set()
+        while waiting:
+            node = waiting.popleft()
             if node in seen:
                 continue
             seen.add(node)
             if node in problem.leaf:
                 rank.setdefault(problem.leaf[node][0], len(rank))
+            elif self.by_mass:
+                waiting.extend(problem.below(node))
             else:
-                stack.extend(reversed(list(problem.below(node))))
+                waiting.extendleft(reversed(list(problem.below(node))))
         return [rank[position] for position in range(len(problem.branches))]
 
-    def build(self, clock: Clock, by_mass: bool = False) -> Diagram:
-        """Expand states until none is left or the budget is used up.
-
-        With `by_mass`, states that the prior thinks most probable come first, so that what remains open
-        weighs little.
-        """
+    def build(self, clock: Clock) -> Diagram:
+        """Expand states until none is left, what is open weighs less than the budget's epsilon, or the budget is
+        used up."""
         edges: list[tuple[int, int, int, int]] = []
         ends: dict[int, int] = {}
         number: dict[Residue, int] = {}
@@ -227,15 +233,19 @@ class Conditioning:
                 if not residue.nodes:
                     ends[state] = residue.holds
                 else:
-                    heapq.heappush(heap, (-weight if by_mass else self._next(residue), state))
+                    heapq.heappush(heap, (-weight if self.by_mass else self._next(residue), state))
             mass[state] += weight
             return state
 
         reach(self.propagation.start(), 1.0)
-        expanded = 0
+        expanded, look = 0, 64
         while heap:
             if len(facts_of) > clock.budget.nodes or (expanded % 64 == 63 and clock.is_over):
                 break
+            if self.by_mass and expanded >= look:
+                look += look // 4
+                if self._mass(len(facts_of), edges)[[state for _, state in heap]].sum() <= clock.budget.epsilon:
+                    break
             _, state = heapq.heappop(heap)
             expanded += 1
             facts = facts_of[state]
@@ -246,7 +256,7 @@ class Conditioning:
                 )
                 if child is not None:
                     edges.append((state, child, choice, outcome))
-        source, target, branch, outcomes = np.asarray(edges, np.int64).reshape(-1, 4).T
+        source, target, branch, outcomes = self._by_rank(edges)
         holds = [[state for state, bits in ends.items() if bits >> t & 1] for t in range(len(self.problem.targets))]
         return Diagram(
             num_states=len(facts_of),
@@ -258,6 +268,24 @@ class Conditioning:
             holds=tuple(np.asarray(states, np.int64) for states in holds),
             unknown=np.asarray(sorted(state for _, state in heap), np.int64),
         )
+
+    def _by_rank(self, edges: list[tuple[int, int, int, int]]) -> Index:
+        """[4, E] sources, targets, branches and outcomes, edges into a state before those out of it."""
+        columns = np.asarray(edges, np.int64).reshape(-1, 4).T
+        rank = np.asarray([*self.rank, 0])[columns[2]]
+        return columns[:, np.argsort(rank, kind="stable")]
+
+    def _mass(self, num_states: int, edges: list[tuple[int, int, int, int]]) -> NDArray[np.float64]:
+        """What each state weighs by the prior."""
+        source, target, branch, outcome = self._by_rank(edges)
+        prior = [[*chances, max(0.0, 1.0 - sum(chances))] for chances in self.prior]
+        weight = np.asarray([prior[b][o] for b, o in zip(branch.tolist(), outcome.tolist(), strict=True)])
+        mass = np.zeros(num_states)
+        mass[0] = 1.0
+        starts = np.flatnonzero(np.diff(branch, prepend=-1))
+        for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(branch)], strict=True):
+            np.add.at(mass, target[start:stop], mass[source[start:stop]] * weight[start:stop])
+        return mass
 
     def _outcomes(self, choice: int) -> list[tuple[int, int, float]]:
         """Each outcome of a choice: its position or -1, the mask of the leaf that holds or 0, and its prior."""

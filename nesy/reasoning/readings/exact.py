@@ -29,6 +29,7 @@ from nesy.reasoning.readings.scopes import Part, split
 
 Method = OneOf["exact", "exact (compiled)", "bounds", "sampled"]
 _TOGETHER = 20_000  # states that queries of one part may cost together before each is compiled alone
+_BOUNDS = 200_000  # states of a search for bounds: more of them narrow the interval too slowly
 _CACHED = 1_024  # shapes whose diagrams are kept: those of a training set's structures
 
 
@@ -119,6 +120,7 @@ class _Analysis:
         self.maker = FormulaMaker(graph)
         self.inputs = InputRows(graph.choices)
         self.builder = CircuitBuilder(self.inputs.num_rows)
+        self.waiting = len(graph.query)
 
     def run(self) -> Reading:
         graph = self.graph
@@ -170,11 +172,15 @@ class _Analysis:
     def _compile(self, targets: Sequence[int], conditions: Sequence[int]) -> tuple[Method, list[Rows]]:
         """The rows of each target (of the conditions alone, without targets)."""
         formula = self.maker.make(targets, conditions)
-        diagram = _compiled(formula.shape, Budget(self.clock.left, self.budget.nodes))
+        share = Budget(self.clock.left / max(1, self.waiting)).start()  # fair to the parts that are still to come
+        self.waiting -= 1
+        diagram = _compiled(formula.shape, Budget(share.left / 2, self.budget.nodes))
         if diagram is not None:
             return "exact (compiled)", self._emit(formula.choice, formula.leaf, diagram, bool(conditions))
         problem = extract(self.graph, targets, conditions)
-        diagram = Conditioning(problem, priors(self.graph, problem)).build(self.clock)
+        prior = priors(self.graph, problem)
+        bounded = Budget(share.left, min(self.budget.nodes, _BOUNDS), self.budget.epsilon)
+        diagram = Conditioning(problem, prior, by_mass=True).build(bounded.start())
         choice = tuple(branch.choice for branch in problem.branches)
         leaf = tuple(branch.leaf for branch in problem.branches)
         method: Method = "bounds" if len(diagram.unknown) else "exact (compiled)"

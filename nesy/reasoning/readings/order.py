@@ -20,8 +20,8 @@ _RESTARTS = 60
 _SMALL = 6  # things to remember at once that need no better order: 2^6 states a level at most
 
 
-def choose_order(shape: Shape) -> tuple[int, ...]:
-    """The branches in a good order."""
+def choose_order(shape: Shape) -> tuple[tuple[int, ...], float]:
+    """The branches in a good order, and the logarithm (base 2) of about how many states it leads to."""
     best = tuple(shape.natural)
     width = _width(shape, best)
     links: list[list[int]] = []
@@ -41,7 +41,7 @@ def choose_order(shape: Shape) -> tuple[int, ...]:
             other = _width(shape, order)
             if _cost(other) < _cost(width):
                 best, width = order, other
-    return best
+    return best, _cost(width)
 
 
 def _cost(width: Sequence[int]) -> float:
