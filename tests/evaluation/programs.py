@@ -91,3 +91,11 @@ def program(draw, min_rules=1):
     lines += [f"{text(name, ['9'] * arity)} :- 1 > 2." for name, arity in ARITY.items()]
     lines += [f"#query {text(name, VARIABLES[:arity])}." for name, arity in ARITY.items()]
     return lines
+
+
+@st.composite
+def query(draw):
+    """A question with at least one constant."""
+    name, arguments = draw(literal(["r", "r", "p", "q", "m", "t"]))
+    place = draw(st.integers(0, len(arguments) - 1))
+    return text(name, [str(draw(constant)) if i == place else a for i, a in enumerate(arguments)])

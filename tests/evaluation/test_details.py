@@ -329,3 +329,31 @@ def test_ids_that_outgrow_their_bits_in_the_middle_of_a_recursion_keep_all_rows(
     relations = evaluate(program)
     assert rows(relations, "far", 1) == [(2996,), (3003,)]
     assert len(relations[Signature("n", 2)]) == 430
+
+
+# -- demand --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["p(X,Y), e(Y,Z)", "e(X,Y), p(Y,Z)"])
+@pytest.mark.parametrize(("question", "answers"), [("p(1990,X)", 10), ("p(X,7)", 7), ("p(1993,1997)", 1)])
+def test_a_query_with_constants_needs_few_tuples_of_a_large_recursion(step, question, answers):
+    facts = "".join(f"0.5::e({i},{i + 1})." for i in range(2000))
+    program = parse_program(f"{facts} p(X,Y) :- e(X,Y). p(X,Z) :- {step}. #query {question}.")
+    graph = ground(program, limits=Limits(tuples=2200))  # 2,000 of them are the facts
+    assert sum(answer.literal is not None for answer in graph.query) == answers
+
+
+def test_demand_stays_within_a_sample():
+    text = "#input e(x,y). #neural w(X,Y) :- e(X,Y). p(X,Y) :- w(X,Y). p(X,Z) :- p(X,Y), w(Y,Z). #query p(1,X)."
+    e = Signature("e", 2)
+    graph = ground(parse_program(text), [{e: [(1, 2), (2, 3), (5, 6)]}, {e: [(2, 3)]}, {e: [(1, 9)]}])
+    assert [(answer.sample, str(answer.atom)) for answer in graph.query] == [
+        (0, "p(1,2)"),
+        (0, "p(1,3)"),
+        (2, "p(1,9)"),
+    ]
+
+
+def test_what_nothing_asks_for_is_not_derived():
+    program = parse_program("n(0). n(Y) :- n(X), Y = X + 1. 0.5::a. b :- a. #query b.")
+    assert derivations(ground(program)) == ["a <- a", "b <- a"]

@@ -3,9 +3,10 @@
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from nesy.language.core import Variable
 from nesy.language.program import parse_program
 from nesy.reasoning import ground
-from tests.evaluation.programs import program
+from tests.evaluation.programs import ARITY, program, query
 from tests.evaluation.worlds import as_row, edges, graph_world, worlds
 
 MAX_WORLDS = 300
@@ -58,3 +59,35 @@ def test_the_order_of_statements_changes_nothing(lines, random):
 def test_numbers_that_stand_only_in_heads_are_told_apart() -> None:
     program = parse_program("0.5::d(0); 0.1::d(9); 0.2::d(100); 0.2::d(-7). s(X) :- d(X). #query s(X).")
     assert [str(query.atom) for query in ground(program).query] == ["s(-7)", "s(0)", "s(9)", "s(100)"]
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(program(min_rules=3), st.lists(query(), min_size=1, max_size=2))
+def test_a_query_with_constants_derives_only_what_it_needs_and_that_in_full(lines, asked):
+    lines = [line for line in lines if not line.startswith("#query")]
+    core = parse_program("\n".join([*lines, *(f"#query {text}." for text in asked)]))
+    graph = ground(core)
+    for _, decided, model in all_worlds(core):
+        true = graph_world(graph, decided)
+        for number, question in enumerate(core.queries):
+            mine = [answer for answer in graph.query if answer.query is question]
+            found = {as_row(a.atom) for a in mine if a.literal is not None and true[a.literal >> 1]}
+            assert found == {row for row in model if matches(question.atom, row)}, asked[number]
+    # The whole program grounds to the same derivations of the same atoms, and more.
+    everything = ground(parse_program("\n".join([*lines, *(f"#query {t}." for t in asked), *FREE])))
+    assert {repr((head, sorted(body))) for head, body in edges(graph)} <= {
+        repr((head, sorted(body))) for head, body in edges(everything)
+    }
+
+
+FREE = [f"#query {name}({','.join('XYZ'[:arity])})." for name, arity in ARITY.items()]
+
+
+def matches(atom, row):
+    if row[0] != atom.predicate or len(row) != 1 + len(atom.arguments):
+        return False
+    binding = {}
+    return all(
+        binding.setdefault(term.name, value) == value if isinstance(term, Variable) else term.value == value
+        for term, value in zip(atom.arguments, row[1:], strict=True)
+    )

@@ -19,7 +19,7 @@ def certain_rows(
     derivations of uncertain nodes, and for a certain node those that are certain and well-founded: each literal
     was certain in an earlier round than the node.
     """
-    if not is_recursive:
+    if not is_recursive or not size:
         certain = np.zeros(size, dtype=np.bool_)
         for block, mask in zip(blocks, maybe, strict=True):
             certain[block.head[mask] - start] = True

@@ -11,6 +11,7 @@ from nesy.language.core import Atom, Constant, CoreProgram, Evidence, Literal, Q
 from nesy.language.functions import OrderKey
 from nesy.reasoning.derivation import DerivationGraph, GroundQuery
 from nesy.reasoning.evaluation.compiled import compile_program
+from nesy.reasoning.evaluation.demand import demand_of, demanded
 from nesy.reasoning.evaluation.fixpoint import run_rule
 from nesy.reasoning.evaluation.instances import record_facts, record_group
 from nesy.reasoning.evaluation.kernels import EMPTY, Index, sorted_unique, unique_inverse
@@ -37,23 +38,46 @@ def ground(
     """
     if not samples:
         raise DataError("no sample to ground: give at least one, which may be empty")
-    compiled = compile_program(program)
+    asked = tuple(program.queries if queries is None else queries)
+    atoms = [question.atom for question in (*asked, *program.evidence)]
+    compiled = demanded(compile_program(program), [(atom.signature, _given(atom)) for atom in atoms])
     guard = Guard(limits or Limits())
     recorder = Recorder()
     state = State.create(compiled, guard, len(samples), recorder)
     state.load(samples)
+    _seed(atoms, state)
     record_facts(state, recorder)
     for group in compiled.groups:
         record_group(group, state, recorder)
     record_group(compiled.constraints, state, recorder)
 
     roots = Roots()
-    for query in program.queries if queries is None else queries:
+    for query in asked:
         roots.answers += _answers(query, state, recorder)
     for evidence in program.evidence:
         _observe(evidence, state, recorder, roots)
     _constrain(state, recorder, roots)
     return lay_out(program, state, recorder, roots)
+
+
+def _given(atom: Atom) -> frozenset[int]:
+    return frozenset(place for place, term in enumerate(atom.arguments) if isinstance(term, Constant))
+
+
+def _seed(atoms: Sequence[Atom], state: State) -> None:
+    """Put the constants that predicates are asked for into their demand relations."""
+    space = state.space
+    for atom in atoms:
+        bound = state.compiled.demand.get(atom.signature)
+        if bound is not None:
+            values = [term.value for term in atom.arguments if isinstance(term, Constant)]
+            given = dict(zip(sorted(_given(atom)), values, strict=True))
+            ids = [space.interner.intern(given[place]) for place in sorted(bound)]
+            space.admit(np.array(ids, dtype=np.int64))
+            relation = state.relation(demand_of(atom.signature, bound))
+            size = space.num_samples if relation.sampled else 1
+            columns = [np.full(size, identity, dtype=np.int64) for identity in ids]
+            relation.advance(relation.pack([np.arange(size), *columns] if relation.sampled else columns, size))
 
 
 def _answers(query: Query, state: State, recorder: Recorder) -> list[GroundQuery]:

@@ -12,13 +12,14 @@ from nesy.errors import NesyError
 from nesy.language.core import Atom, CoreProgram, ground_atom
 from nesy.language.values import Value
 from nesy.reasoning.derivation import ChoiceTable, DerivationGraph, GroundAggregate, GroundQuery
+from nesy.reasoning.evaluation.compiled import TOLERANCE
 from nesy.reasoning.evaluation.expressions import numbers_of
+from nesy.reasoning.evaluation.interning import decode_small
 from nesy.reasoning.evaluation.kernels import EMPTY, Index, csr, expand, sorted_unique
 from nesy.reasoning.evaluation.limits import describe
 from nesy.reasoning.evaluation.recorder import (
     CHOICE_SHIFT,
     LEAF,
-    TOLERANCE,
     AggregateSegment,
     ChoiceStore,
     Recorder,
@@ -118,7 +119,7 @@ def _edges(recorder: Recorder) -> _Edges:
     if not blocks:
         return _Edges(EMPTY, np.zeros(1, dtype=np.int64), EMPTY, EMPTY)
     head = np.concatenate([block.head for block in blocks])
-    rule = np.repeat(np.array([block.rule for block in blocks]), [len(block.head) for block in blocks])
+    rule = np.concatenate([np.broadcast_to(np.asarray(block.rule), len(block.head)) for block in blocks])
     present = [block.body >= 0 for block in blocks]
     length = np.concatenate([mask.sum(axis=1) for mask in present])
     body = np.concatenate([block.body[mask] for block, mask in zip(blocks, present, strict=True)])
@@ -197,8 +198,12 @@ def _choices(leaves: Index, recorder: Recorder, state: State) -> ChoiceTable:
         columns = store.key_columns(instance)
         size = len(instance)
         sample.append(columns[0] if store.sampled else np.full(size, -1, dtype=np.int64))
-        keys += rows_of_values(columns[1:] if store.sampled else columns, size, state)
-        choice.append(np.full(size, store.choice.id, dtype=np.int64))
+        if store.form.bulk:
+            keys += [()] * size
+            choice.append(store.bulk_ids[1][decode_small(columns[0])])
+        else:
+            keys += rows_of_values(columns[1:] if store.sampled else columns, size, state)
+            choice.append(np.full(size, store.choice.id, dtype=np.int64))
         counts.append(count)
         outcomes.append(own % store.num_outcomes)
         table = _probabilities(store, state)

@@ -19,7 +19,7 @@ def body_literals(items: Sequence[BodyItem], table: Table, state: State) -> tupl
     literals: list[Index] = []
     for item in items:
         match item:
-            case BodyAtom(position, signature, _, negated):
+            case BodyAtom(position, signature, _, negated) if position >= 0:
                 row = table.rows[position]
                 known = state.is_certain(signature, row)
                 certain &= (row < 0) if negated else known

@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from nesy.language.core import Choice, Constant, Fixed, Rule, Signature
+from nesy.language.core import Choice, Rule, Signature
+from nesy.reasoning.evaluation.compiled import is_exhaustive
 from nesy.reasoning.evaluation.kernels import Index, Mask
 from nesy.reasoning.evaluation.outcomes import Exclusive
 from nesy.reasoning.evaluation.relation import WIDE_BITS, Codes, Packing, Run
@@ -25,8 +26,6 @@ LEAF = 1 << 58
 CHOICE_SHIFT = 42
 
 FACT, ELEMENT = -1, -2
-# How far probabilities that should sum to 1 may miss it: they are written in decimal.
-TOLERANCE = 1e-9
 
 
 @dataclass(eq=False)
@@ -47,16 +46,15 @@ class ChoiceStore:
 
     @cached_property
     def is_exhaustive(self) -> bool:
-        """Whether one of the outcomes is chosen in every world: declared so, or by probabilities that sum to 1."""
-        if self.choice.exhaustive or not self.choice.weights:
-            return self.choice.exhaustive
-        total = 0.0
-        for weight in self.choice.weights:
-            if not isinstance(weight, Fixed) or not isinstance(weight.probability, Constant):
-                return False
-            value = weight.probability.value
-            total += value if isinstance(value, int | float) else 0.0
-        return total >= 1 - TOLERANCE
+        return is_exhaustive(self.choice)
+
+    @cached_property
+    def bulk_ids(self) -> tuple[Index, Index]:
+        """Of the probabilistic facts that are run together: the ids of their rules, and of their choices."""
+        rules = self.form.bulk
+        ids = [(rule.id, rule.choice.id) for rule in rules if rule.choice is not None]
+        array = np.array(ids, dtype=np.int64)
+        return array[:, 0], array[:, 1]
 
     def instances(self, key: list[Index], size: int) -> Index:
         """The instance of the choice for each row of key values."""
@@ -72,14 +70,15 @@ class ChoiceStore:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Derivations by one rule."""
+    """Derivations by one rule, or by rules that are run together."""
 
-    rule: int
+    rule: int | Index
     head: Index  # [n] nodes
     body: Index  # [n, k] literals, -1 for none
 
     def select(self, mask: Mask) -> Block:
-        return Block(self.rule, self.head[mask], self.body[mask])
+        rule = self.rule if isinstance(self.rule, int) else self.rule[mask]
+        return Block(rule, self.head[mask], self.body[mask])
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ them. Predicates that depend on `#input` carry a leading column, the sample, bou
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal as OneOf
 from typing import TypeAlias
 
@@ -32,6 +32,8 @@ from nesy.language.functions import Comparator
 from nesy.reasoning.evaluation.interning import Interner
 
 SAMPLE = "$sample"
+# Positions of atoms that are no literals of their rule: what they match is not recorded.
+GUARD, TABLE = -1, -2
 
 Operand: TypeAlias = "str | int | Call | Build"  # a variable, an id, something to compute
 Simple: TypeAlias = "str | int"
@@ -108,6 +110,11 @@ class RuleForm:
     sampled: bool
     choice_key: tuple[str, ...]  # with the sample, where the choice is made for each
     weights: tuple[Operand | None, ...]  # fixed probabilities; None where they are learned or neural
+    bulk: tuple[Rule, ...] = ()  # the rules that this one stands for, by the number in its first column
+    is_silent: bool = False  # made for the evaluation's own use: its instances are no derivations
+
+    def with_body(self, body: tuple[BodyItem, ...]) -> RuleForm:
+        return replace(self, body=body)
 
 
 class Normalizer:

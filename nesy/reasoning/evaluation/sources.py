@@ -71,7 +71,7 @@ class RecordingSources:
         return (self.state.relation(atom.signature).settle(),)
 
     def records(self, atom: BodyAtom) -> bool:
-        return True
+        return atom.position >= 0  # a guard is no literal of its rule
 
     def negate(self, atom: BodyAtom, table: Table) -> Table:
         row = self.state.rows_of(atom, table)
