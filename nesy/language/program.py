@@ -64,7 +64,7 @@ class Checked:
 def check_text(text: str, name: str = "<text>", dialect: Dialect = "nesy", folder: Path | None = None) -> Checked:
     """Check a program given as text; `folder` is where its includes are looked for first."""
     with collection_paused():
-        return _check(read_program(Source(name, text), dialect, folder))
+        return check_reading(read_program(Source(name, text), dialect, folder))
 
 
 def check_program(path: str | Path, dialect: Dialect | None = None) -> Checked:
@@ -75,7 +75,7 @@ def check_program(path: str | Path, dialect: Dialect | None = None) -> Checked:
     file = Path(path)
     source = read_file(file, str(path))
     with collection_paused():
-        return _check(read_program(source, dialect or dialect_of(file), file.parent, file))
+        return check_reading(read_program(source, dialect or dialect_of(file), file.parent, file))
 
 
 def parse_program(
@@ -168,7 +168,8 @@ def _program(checked: Checked) -> core.CoreProgram:
     return checked.program
 
 
-def _check(reading: Reading) -> Checked:
+def check_reading(reading: Reading) -> Checked:
+    """Check what was read already: tools read once and ask more than this."""
     lowering = Lowering(_defined(reading))
     for unit in reading.units:
         if isinstance(unit.statement, ast.TypeDeclaration):
