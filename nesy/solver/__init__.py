@@ -4,6 +4,8 @@ check_constraints                     can the hard constraints of a program hold
 certify, Certifier, claim_of          does a proof's answer follow from the rules and its leaves?
 smallest_change                       the fewest, most probable other outcomes after which an answer is another
 why_not                               the rules that could have given an answer, the fewest facts that would
+never, always, equivalent             properties of rules over all small databases
+entails                               true, false or unknown, where predicates are open
 repair, explain_impossible            conflicts of proposals with constraints; evidence that no world meets
 """
 
@@ -12,6 +14,8 @@ from nesy.solver.change import smallest_change
 from nesy.solver.conflicts import explain_impossible, repair
 from nesy.solver.constraints import Consistency, Demand, check_constraints
 from nesy.solver.missing import why_not
+from nesy.solver.open_world import Entailment, entails
+from nesy.solver.properties import Property, always, equivalent, never
 
 __all__ = [
     "Certificate",
@@ -19,10 +23,16 @@ __all__ = [
     "Claim",
     "Consistency",
     "Demand",
+    "Entailment",
+    "Property",
+    "always",
     "certify",
     "check_constraints",
     "claim_of",
+    "entails",
+    "equivalent",
     "explain_impossible",
+    "never",
     "repair",
     "smallest_change",
     "why_not",
