@@ -35,9 +35,8 @@ class VTB(VSA):
         super().__init__(dim, seed, dtype)
         self.side = isqrt(dim)
         if self.side**2 != dim:
-            raise HypervectorError(
-                f"VTB needs a square dimension, not {dim}; {self.side**2} and {(self.side + 1) ** 2} are"
-            )
+            near = f"{self.side**2} or {(self.side + 1) ** 2}"
+            raise HypervectorError(f"VTB needs a square dimension like {near}, not {dim}")
 
     def narrowed(self, dim: int) -> VSA:
         return VTB(isqrt(dim) ** 2, self.seed, self.dtype)
