@@ -1,10 +1,24 @@
 """Learning: task folders, the training loop, losses, metrics, checkpoints."""
 
+from nesy.learning.crossvalidation import CrossValidation, crossval
 from nesy.learning.evaluation import evaluate
 from nesy.learning.fitting import Fit, fit
 from nesy.learning.metrics import Metrics
 from nesy.learning.run import Run
+from nesy.learning.scaffold import new_task
 from nesy.learning.task import Task, load_task
 from nesy.learning.training import train
 
-__all__ = ["Fit", "Metrics", "Run", "Task", "evaluate", "fit", "load_task", "train"]
+__all__ = [
+    "CrossValidation",
+    "Fit",
+    "Metrics",
+    "Run",
+    "Task",
+    "crossval",
+    "evaluate",
+    "fit",
+    "load_task",
+    "new_task",
+    "train",
+]

@@ -75,7 +75,7 @@ def open_data(
     if not train:
         raise DataError(f"{task.folder}: there are no training rows")
     if not dev:
-        train, dev = _hold_out(train, task.data.holdout)
+        train, dev = hold_out(train, task.data.holdout)
     splits = Splits(train, dev, rows.get("test", []), extra)
     return DataSource(splits, task, generator)
 
@@ -100,7 +100,7 @@ def _unlabelled(task: Task, named: str | Path | None) -> list[Row]:
     return make_rows(records, task.data, labelled=False)
 
 
-def _hold_out(rows: Sequence[Row], share: float) -> tuple[list[Row], list[Row]]:
+def hold_out(rows: Sequence[Row], share: float) -> tuple[list[Row], list[Row]]:
     """Cut dev rows off the training rows: the same ones whatever the seed, so that runs can be compared."""
     if len(rows) < 2:
         raise TaskError("one training row is too few: dev rows are needed too, to choose the best epoch")

@@ -92,7 +92,7 @@ def train_on(
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []), reporter(progress) as report:
         model = build_model(task, source, seed).to(place)
         names = AnswerNames(model.query.atom)
-        identity = _fingerprint(task, model.program, source, seed, extension)
+        identity = training_identity(task, model.program, source, seed, extension)
         state = StateFile.beside(folder, identity)
         if resume and not state.exists():
             raise RunError(f"{folder}: there is no interrupted training of this run to resume")
@@ -121,6 +121,7 @@ def train_on(
             test=_measured(model, source.splits.test, names, "test", task),
             extra={
                 "method": extension.name,
+                "identity": identity,
                 "parameters": sum(p.numel() for p in model.parameters()),
                 "rules": model.parameters_of_rules.table(),
                 **(extension.after(model, source, names) if extension.after else {}),
@@ -188,8 +189,11 @@ def _measured(model: Model, rows: Sequence[Row], names: AnswerNames, split: str,
     return measure(model, prepare_all(model, rows, names, task), names, split, task.evaluation)
 
 
-def _fingerprint(task: Task, program: Program, source: DataSource, seed: int, extension: Extension) -> str:
-    """What must be the same for a training to be resumed."""
+def training_identity(
+    task: Task, program: Program, source: DataSource, seed: int, extension: Extension | None = None
+) -> str:
+    """A digest of everything that decides a training: task, rules, rows, seed, method."""
+    extension = extension or Extension()
     sources = {rule.span.source.text for rule in (*program.core.rules, *program.core.constraints) if rule.span}
     parts = [task.document(), sorted(sources), source.fingerprint, seed, extension.name, dict(extension.settings)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
