@@ -73,6 +73,11 @@ def test_an_exhaustive_choice_is_complete_though_one_outcome_is_reached():
     assert [str(graph.atom_of(leaf)) for leaf in range(2)] == ["c(1)", "c(2)"]
 
 
+def test_the_outcomes_that_nothing_asks_for_have_names_too():
+    graph = ground(parse_program("0.6::a; 0.1::b; 0.3::c. 0.5::d; 0.1::e(1). x :- d. #query a. #query x."))
+    assert [str(graph.atom_of(leaf)) for leaf in range(graph.num_leaves)] == ["a", "b", "c", "d"]
+
+
 # -- queries, evidence, constraints ----------------------------------------------------------------------
 
 
@@ -357,3 +362,8 @@ def test_demand_stays_within_a_sample():
 def test_what_nothing_asks_for_is_not_derived():
     program = parse_program("n(0). n(Y) :- n(X), Y = X + 1. 0.5::a. b :- a. #query b.")
     assert derivations(ground(program)) == ["a <- a", "b <- a"]
+
+
+def test_a_leaf_whose_atom_nothing_asks_for_has_its_name_all_the_same() -> None:
+    graph = ground(parse_program("0.6::g0; 0.3::g1(X) :- d(X). d(1). :- g0. 0.2::f. #query f."))
+    assert [str(graph.atom_of(leaf)) for leaf in range(graph.num_leaves)] == ["g0", "g1(1)", "f"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesy.errors import NesyError
-from nesy.language.core import Atom, CoreProgram, ground_atom
+from nesy.language.core import Atom, Constant, CoreProgram, Variable, ground_atom
 from nesy.language.values import Value
 from nesy.reasoning.derivation import ChoiceTable, DerivationGraph, GroundAggregate, GroundQuery
 from nesy.reasoning.evaluation.compiled import TOLERANCE
@@ -109,7 +109,7 @@ def lay_out(program: CoreProgram, state: State, recorder: Recorder, roots: Roots
         query=answers,
         evidence=evidence,
         constraint=number[np.array(roots.constraint, dtype=np.int64)],
-        atom_of=_namer(leaves, nodes, recorder, state),
+        atom_of=_namer(leaves, nodes, choices, recorder, state),
         impossible=tuple(roots.impossible),
     )
 
@@ -277,21 +277,35 @@ def _samples(nodes: Index, recorder: Recorder) -> Index:
     return sample
 
 
-def _namer(leaves: Index, nodes: Index, recorder: Recorder, state: State) -> Callable[[int], Atom]:
+def _namer(
+    leaves: Index, nodes: Index, choices: ChoiceTable, recorder: Recorder, state: State
+) -> Callable[[int], Atom]:
     """The atom of a node, made when it is asked for."""
     head_of_leaf: dict[int, int] = {}
 
-    def leaf_head(leaf: int) -> int:
+    def leaf_head(leaf: int) -> int | None:
         if not head_of_leaf:
             for own, heads in reversed(recorder.leaf_heads):
                 head_of_leaf.update(zip(reversed(own.tolist()), reversed(heads.tolist()), strict=True))
-        return head_of_leaf[leaf]
+        return head_of_leaf.get(leaf)
+
+    def written_head(node: int) -> Atom:
+        """The head of an outcome whose atom nothing asks for, and which was not derived for that reason."""
+        program = state.compiled.program
+        choice = int(choices.of_leaf[node])
+        for rule in (*program.rules, *program.constraints):
+            if rule.choice is not None and rule.choice.id == int(choices.choice[choice]):
+                bound = dict(zip(rule.choice.key, choices.key[choice], strict=True))
+                head = rule.heads[int(choices.outcome[node])]
+                terms = (Constant(bound[t]) if isinstance(t, Variable) and t in bound else t for t in head.arguments)
+                return Atom(head.predicate, tuple(terms), head.span)
+        raise IndexError(f"leaf {node} belongs to no choice of the program")
 
     def atom_of(node: int) -> Atom:
         if not 0 <= node < len(leaves) + len(nodes):
             raise IndexError(f"node {node} of a graph with {len(leaves) + len(nodes)}")
         place = leaf_head(int(leaves[node])) if node < len(leaves) else int(nodes[node - len(leaves)])
-        return atom_at(place, recorder, state)
+        return written_head(node) if place is None else atom_at(place, recorder, state)
 
     return atom_of
 
