@@ -154,3 +154,32 @@ def test_constraints_of_one_sample_do_not_touch_another() -> None:
 def test_a_leaf_vector_of_the_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match=r"not \[\*B, 2\]"):
         exact(umbrella().graph())(torch.zeros(3))
+
+
+def chain(length: int, probability: float) -> Draft:
+    """Heads in every toss of a long row, as recursion without cycles."""
+    draft = Draft()
+    tosses = [draft.fact(probability) for _ in range(length)]
+    node = draft.node(())
+    for toss in tosses:
+        node = draft.node((node, toss))
+    draft.ask(node)
+    return draft
+
+
+def test_a_probability_too_small_for_the_type_keeps_its_logarithm_and_gradient() -> None:
+    draft = chain(400, 0.1)
+    leaf = torch.full((400,), 0.1, dtype=torch.float64, requires_grad=True)
+    answer = exact(draft.graph())(leaf)
+    assert answer.p.item() == 0.0
+    assert answer.log_p.item() == pytest.approx(400 * math.log(0.1))
+    answer.log_p.sum().backward()
+    assert leaf.grad is not None and leaf.grad.tolist() == pytest.approx([10.0] * 400)
+
+
+def test_a_ratio_of_tiny_masses_is_exact() -> None:
+    draft = chain(400, 0.1)
+    draft.evidence.append(draft.query[0][0])
+    draft.ask(0)
+    answer = exact(draft.graph())(torch.full((2, 400), 0.1))
+    assert answer.p.tolist() == [[pytest.approx(1.0)] * 2] * 2

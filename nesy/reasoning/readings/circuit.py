@@ -103,6 +103,49 @@ class Circuit:
         (value,) = (_Evaluate.apply(inputs, self),)  # type: ignore[no-untyped-call]
         return value
 
+    def log(self, inputs: Tensor) -> Tensor:
+        """The natural logarithms of the roots' values, for circuits whose values are too small for the type.
+
+        Shapes: inputs [num_inputs, B], not logarithms -> [Q, B]
+        Gradient: 0, not infinite, in inputs that are 0.
+        """
+        (value,) = (_EvaluateLog.apply(inputs, self),)  # type: ignore[no-untyped-call]
+        return value
+
+
+class _EvaluateLog(torch.autograd.Function):
+    """The same passes with sums of logarithms and log-sum-exp: about five times the cost."""
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, circuit: Circuit) -> Tensor:  # type: ignore[override]
+        rows = inputs.new_full((circuit.num_rows, inputs.shape[1]), -torch.inf)
+        rows[: circuit.num_inputs] = inputs.log()
+        for layer in circuit.layers:
+            product = rows.index_select(0, layer.left) + rows.index_select(0, layer.right)
+            out = layer.out[:, None].expand_as(product)
+            top = rows.narrow(0, layer.first, layer.num_rows).scatter_reduce_(0, out, product, "amax")
+            shift = top.clamp_min(torch.finfo(rows.dtype).min)  # a finite shift where every product is zero
+            total = torch.zeros_like(top).index_add_(0, layer.out, (product - shift[layer.out]).exp_())
+            top.copy_(shift + total.log_())
+        ctx.circuit = circuit
+        ctx.save_for_backward(inputs, rows)
+        return rows.index_select(0, circuit.root)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        circuit: Circuit = ctx.circuit
+        inputs, rows = ctx.saved_tensors
+        adjoint = torch.zeros_like(rows).index_add_(0, circuit.root, gradient.contiguous())
+        for layer in reversed(circuit.layers):
+            product = rows.index_select(0, layer.left) + rows.index_select(0, layer.right)
+            out = rows.narrow(0, layer.first, layer.num_rows).index_select(0, layer.out)
+            share = torch.where(out > -torch.inf, (product - out).exp_(), 0)
+            share *= adjoint.narrow(0, layer.first, layer.num_rows).index_select(0, layer.out)
+            adjoint.index_add_(0, layer.left, share)
+            adjoint.index_add_(0, layer.right, share)
+        return torch.where(inputs > 0, adjoint[: circuit.num_inputs] / inputs, 0), None
+
 
 class _Evaluate(torch.autograd.Function):
     """One pass up and one pass down over all layers in two buffers, instead of an autograd node per layer."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import log
 from typing import Literal as OneOf
 
 import numpy as np
@@ -74,14 +75,28 @@ class Reading:
             raise ValueError(f"leaf probabilities have shape {tuple(leaf.shape)}, not [*B, {self.graph.num_leaves}]")
         batch, num_queries = leaf.shape[:-1], len(self.methods)
         wide = leaf if leaf.device.type == "mps" else leaf.double()
-        roots = self.circuit.to(leaf.device)(self.inputs.values(wide.reshape(batch.numel(), self.graph.num_leaves).T))
-        yes, total, unknown = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
-        known, open_mass = roots[3 * num_queries :].unflatten(0, (2, len(self.groups)))
-        self._check(known + open_mass, where_impossible)
+        values = self.inputs.values(wide.reshape(-1, self.graph.num_leaves).T)
+        circuit = self.circuit.to(leaf.device)
+        is_conditional = self.is_conditional[:, None].to(leaf.device)
+        roots = circuit(values)
         # Without conditions the total is 1 already, and a division would only add rounding.
-        total = torch.where(self.is_conditional[:, None].to(leaf.device), total + unknown, torch.ones_like(yes))
-        lower, upper = yes / total, (yes + unknown) / total
-        evidence = torch.ones_like(yes)
+        if self._is_doubtful(roots, values):
+            roots = circuit.log(values)
+            yes, total, _ = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
+            log_p = yes - torch.where(is_conditional, total, 0)
+            lower = upper = log_p.exp()
+            known = roots[3 * num_queries :].exp()[: len(self.groups)]
+            is_possible = roots[3 * num_queries :][: len(self.groups)] > -torch.inf
+        else:
+            yes, total, unknown = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
+            total = torch.where(is_conditional, total + unknown, 1)
+            lower, upper = yes / total, (yes + unknown) / total
+            log_p = lower.clamp_min(torch.finfo(lower.dtype).tiny).log()
+            known, open_mass = roots[3 * num_queries :].unflatten(0, (2, len(self.groups)))
+            is_possible = known + open_mass > 0
+        if where_impossible == "raise":
+            self._check(is_possible)
+        evidence = torch.ones_like(lower)
         if self.groups:
             evidence = torch.stack([known[list(groups)].prod(0) for groups in self.groups_of])
 
@@ -89,13 +104,20 @@ class Reading:
             return answer.T.reshape(*batch, num_queries).to(leaf.dtype)
 
         p = (lower + upper) / 2 if "bounds" in self.methods else lower
-        return Probabilities(shaped(p), shaped(lower), shaped(upper), shaped(evidence))
+        return Probabilities(shaped(p), shaped(lower), shaped(upper), shaped(evidence), shaped(log_p))
 
-    def _check(self, chance: Tensor, where_impossible: OneOf["raise", "nan"]) -> None:
-        if where_impossible == "nan" or not len(chance) or bool((chance > 0).all()):
+    def _is_doubtful(self, roots: Tensor, values: Tensor) -> bool:
+        """Whether a mass of 0 may be one that is only too small for the type: then logarithms tell."""
+        if "bounds" in self.methods or not len(self.circuit.layers) or not bool((roots.detach() == 0).any()):
+            return False
+        small = torch.where(values > 0, values.detach(), 1).amin() if values.numel() else values.new_ones(())
+        return bool(len(self.circuit.layers) * small.log() < log(torch.finfo(roots.dtype).tiny))
+
+    def _check(self, is_possible: Tensor) -> None:
+        if bool(is_possible.all()):
             return
         for group, literals in enumerate(self.groups):
-            if bool((chance[group] <= 0).any()):
+            if not bool(is_possible[group].all()):
                 names = "; ".join(_condition_text(self.graph, literal) for literal in literals)
                 raise InconsistentError(f"no possible world agrees with {names}")
 

@@ -9,7 +9,8 @@ remember picks among them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 from math import log2
 from random import Random
 
@@ -17,7 +18,7 @@ from nesy.reasoning.readings.formula import And, Leaf, Loop, Port, Shape, Total,
 
 _HARD = 10.5  # cost from which a search for a better order pays: a few milliseconds for each restart
 _RESTARTS = 60
-_SMALL = 6  # things to remember at once that need no better order: 2^6 states a level at most
+_SMALL = 7  # bits to remember at once that need no better order: about 2^7 states a level
 
 
 def choose_order(shape: Shape) -> tuple[tuple[int, ...], float]:
@@ -35,7 +36,8 @@ def choose_order(shape: Shape) -> tuple[tuple[int, ...], float]:
             if _cost(other) < _cost(width):
                 best, width = order, other
     random = Random(0)
-    for _ in range(_RESTARTS if _cost(width) > _HARD else 0):
+    has_loop = any(isinstance(gate, Loop) for gate in shape.gates)
+    for _ in range(_RESTARTS if has_loop and _cost(width) > _HARD else 0):
         forward = _greedy(links, len(shape.num_outcomes), random)
         for order in (forward, forward[::-1]):
             other = _width(shape, order)
@@ -44,24 +46,29 @@ def choose_order(shape: Shape) -> tuple[tuple[int, ...], float]:
     return best, _cost(width)
 
 
-def _cost(width: Sequence[int]) -> float:
+def _cost(width: Sequence[float]) -> float:
     """The logarithm of a diagram's size, if each thing to remember were a factor of two."""
     top = max(width)
     return top + log2(sum(2.0 ** (w - top) for w in width))
 
 
-def _width(shape: Shape, order: Sequence[int]) -> list[int]:
-    """How much is to be remembered after each branch of an order: conjunctions, aggregates and atoms of loops
-    of which something is known, but not all that is waited for."""
-    done = [-1] * len(shape.gates)
-    change = [0] * (len(order) + 1)
-    rank = {branch: step for step, branch in enumerate(order)}
+def _width(shape: Shape, order: Sequence[int]) -> list[float]:
+    """About how many bits are to be remembered after each branch of an order.
 
-    def remember(times: Iterable[int]) -> None:
-        known = [time for time in times if time >= 0]
-        if known:
-            change[min(known)] += 1
-            change[max(known)] -= 1
+    What conjunctions and aggregates have seen can be remembered by a bit for each that is unfinished, or by
+    what they have read: the outcome of a branch, the value of a lower gate. The smaller count of the two is
+    taken. Each unfinished atom of a loop counts as one more.
+    """
+    steps = len(order) + 1
+    rank = {branch: step for step, branch in enumerate(order)}
+    done = [-1] * len(shape.gates)
+    read_until: dict[int, int] = {}  # branches as -1 - branch, gates as they are: when they are needed last
+    unfinished, read, atoms = [0.0] * steps, [0.0] * steps, [0.0] * steps
+
+    def hold(change: list[float], start: int, stop: int, bits: float) -> None:
+        if 0 <= start < stop:
+            change[start] += bits
+            change[stop] -= bits
 
     for number, gate in enumerate(shape.gates):
         match gate:
@@ -69,28 +76,35 @@ def _width(shape: Shape, order: Sequence[int]) -> list[int]:
                 done[number] = rank[branch]
             case And(inputs) | Total(_, inputs, _):
                 times = [done[i >> 1] for i in inputs]
-                done[number] = max(times, default=-1)
-                remember(times)
+                known = [time for time in times if time >= 0]
+                done[number] = last = max(known, default=-1)
+                if known:
+                    hold(unfinished, min(known), last, 1.0)
+                for i, time in zip(inputs, times, strict=True):
+                    below = shape.gates[i >> 1]
+                    item = -1 - below.branch if isinstance(below, Leaf) else i >> 1
+                    if time < last:
+                        read_until[item] = max(read_until.get(item, -1), last)
             case Loop(size, inputs, heads, tails):
-                into: list[list[int]] = [[] for _ in range(size)]
-                out: list[list[int]] = [[] for _ in range(size)]
+                at: list[list[int]] = [[] for _ in range(size)]
                 for literal, head, tail in zip(inputs, heads, tails, strict=True):
-                    into[head].append(done[literal >> 1])
-                    for atom in tail:
-                        out[atom].append(done[literal >> 1])
+                    for atom in (head, *tail):
+                        at[atom].append(done[literal >> 1])
                 done[number] = max((done[i >> 1] for i in inputs), default=-1)
-                for first, second in zip(into, out, strict=True):
-                    remember(first + second)
+                for times in at:
+                    known = [time for time in times if time >= 0]
+                    hold(atoms, min(known, default=-1), max(known, default=-1), 1.0)
             case Value(below, _) | Port(below, _):
                 done[number] = done[below]
             case _:
                 pass
-    width: list[int] = []
-    total = 0
-    for delta in change:
-        total += delta
-        width.append(total)
-    return width
+    for item, stop in read_until.items():
+        if item < 0:
+            hold(read, rank[-1 - item], stop, log2(1 + shape.num_outcomes[-1 - item]))
+        else:
+            hold(read, done[item], stop, 1.0)
+    counts = (accumulate(change) for change in (unfinished, read, atoms))
+    return [min(u, r) + a for u, r, a in zip(*counts, strict=True)]
 
 
 def _links(shape: Shape) -> list[list[int]]:

@@ -19,3 +19,4 @@ class Probabilities:
     lower: Tensor
     upper: Tensor
     evidence: Tensor  # the chance that the query's evidence holds and no constraint is violated
+    log_p: Tensor  # of `lower`: right where p is too small for its type; where p is 0, a large negative number or -inf
