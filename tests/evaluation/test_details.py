@@ -365,5 +365,5 @@ def test_what_nothing_asks_for_is_not_derived():
 
 
 def test_a_leaf_whose_atom_nothing_asks_for_has_its_name_all_the_same() -> None:
-    graph = ground(parse_program("0.6::g0; 0.3::g1(X) :- d(X). d(1). :- g0. 0.2::f. #query f."))
-    assert sorted(str(graph.atom_of(leaf)) for leaf in range(graph.num_leaves)) == ["f", "g0", "g1(1)"]
+    graph = ground(parse_program("0.6::g0; 0.1::g1(X); 0.3::g2 :- d(X). d(1). :- g0. 0.2::f. #query f."))
+    assert sorted(str(graph.atom_of(leaf)) for leaf in range(graph.num_leaves)) == ["f", "g0", "g1(1)", "g2"]
