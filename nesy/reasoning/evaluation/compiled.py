@@ -76,7 +76,8 @@ class CompiledProgram:
     ) -> Plan:
         """The plan of a rule's body for relations of about these sizes."""
         buckets = tuple(size(item).bit_length() >> 1 for item in form.body if isinstance(item, BodyAtom))
-        key = (form.rule.id, id(form), needed, first.position if first else None, buckets)
+        # The form itself, not its id(): queries' forms come and go, and an id is given again.
+        key = (form, needed, first.position if first else None, buckets)
         plan = self._plans.get(key)
         if plan is None:
             if len(self._plans) >= MAX_PLANS:
