@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -11,16 +13,34 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from nesy.explanation import Section, Story, tell, to_dict, to_text
-from nesy.explanation.terminal import render
+from nesy.errors import InconsistentError, NesyError
+from nesy.explanation import (
+    Section,
+    Story,
+    blame,
+    change_section,
+    render,
+    repair_section,
+    tell,
+    to_dict,
+    to_dot,
+    to_html,
+    to_markdown,
+    to_png,
+    to_svg,
+    to_text,
+    why_not_section,
+)
+from nesy.language import parse_query
 from nesy.language.core import Atom, Constant, Structure, Term, Variable
 from nesy.language.values import Compound, Value
 from nesy.leaves import assuming
 from nesy.perception import Facts, Payload, Sighting
 from nesy.reasoning import DerivationGraph, Proof, Reading, best_proofs
-from nesy.solver import Certificate, certify
+from nesy.solver import Certificate, certify, explain_impossible, repair, smallest_change, why_not
 
 _WIDEST = 120  # columns; longer lines are hard to read
+_MOST_BLAMED = 4  # leaves shown; the others matter less
 
 Sight: TypeAlias = Callable[[str, tuple[Value, ...]], Sighting | None]  # predicate, key -> what was seen there
 
@@ -92,7 +112,7 @@ class Answer:
 
         Raises: InconsistentError where evidence and constraints leave no world.
         """
-        with torch.no_grad():
+        with torch.no_grad(), explaining_impossible(graph):
             found = reading(leaf)
         rows = []
         for query, p, lower, upper in zip(
@@ -132,14 +152,17 @@ class Answer:
         ranked = sorted(self.rows, key=lambda row: -row.p)
         return replace(self, rows=tuple(ranked[:number]))
 
-    def explain(self, row: Row | None = None, *, top: int = 1) -> Explanation:
-        """Why a row (the most probable one, if none is named) holds: its `top` most probable proofs.
+    def explain(self, row: Row | None = None, *, top: int = 1, change: bool = False) -> Explanation:
+        """Why a row (the most probable one, if none is named) holds, and what it rests on.
 
-        Each proof's leaves say what the encoder saw; Z3 has confirmed that the rules and the leaves of
-        the best proof entail the answer (see `Explanation.certificate`).
+        Its `top` most probable proofs, with what the encoder saw at their leaves; the leaves that matter most; and
+        Z3's verdict on the best proof. With `change`, also the smallest set of other outcomes after which the
+        row would not hold: a search, so it may take as long as Z3's time limit.
         """
         chosen = row or self.best
-        proofs = best_proofs(self.graph, self.leaf, chosen.literal, top) if chosen.literal is not None else []
+        literal = chosen.literal
+        proofs = best_proofs(self.graph, self.leaf, literal, top) if literal is not None else []
+        position = self._position(chosen)
         story = tell(
             self.graph,
             proofs,
@@ -151,8 +174,35 @@ class Answer:
             text=self.text,
             shares=[self._share(proof, chosen) for proof in proofs],
         )
-        certificate = certify(self.graph, proofs[0], self.facts) if proofs else None
-        return Explanation(story, certificate)
+        story = replace(story, blame=blame(self.reading, self.leaf, position, self.sighting, _MOST_BLAMED))
+        if change and literal is not None:
+            found = smallest_change(self.graph, self.leaf.numpy(force=True), literal)
+            story = replace(story, sections=(*story.sections, change_section(found)))
+        return Explanation(story, certify(self.graph, proofs[0], self.facts) if proofs else None)
+
+    def why_not(self, atom: str) -> Explanation:
+        """Why a ground atom did not come out: the rules that could have given it, and the fewest facts that would.
+
+        Raises: ProgramError for an atom that does not fit the program.
+        """
+        program = self.graph.program
+        found = why_not(program, parse_query(atom, program).atom, self.facts)
+        p = next((row.p for row in self.rows if str(row.atom) == found.answer), 0.0)
+        return Explanation(Story(found.answer, p, (), (), text=self.text, sections=(why_not_section(found),)), None)
+
+    def conflicts(self) -> Explanation:
+        """Where the most probable proposals violate hard constraints, and the most probable way out."""
+        found = repair(
+            self.graph, self.leaf.numpy(force=True), int(self.graph.query[0].sample) if self.graph.query else -1
+        )
+        story = Story(self.best.text, self.best.p, (), (), text=self.text, sections=(repair_section(found),))
+        return Explanation(story, None)
+
+    def _position(self, row: Row) -> int:
+        """Where a row stands among the graph's queries."""
+        return next(
+            i for i, query in enumerate(self.graph.query) if query.atom == row.atom and query.literal == row.literal
+        )
 
     def _share(self, proof: Proof, row: Row) -> float | None:
         """How much of an answer rests on a proof: P(proof | answer, evidence and constraints)."""
@@ -161,7 +211,7 @@ class Answer:
         with torch.no_grad():
             given = self.reading(assuming(self.graph, self.leaf, proof.assumed), where_impossible="nan")
             before = self.reading(self.leaf)
-        position = next(i for i, query in enumerate(self.graph.query) if query.literal == row.literal)
+        position = self._position(row)
         allowed = float(given.evidence[position]) / float(before.evidence[position])
         return proof.probability * allowed / row.p
 
@@ -184,6 +234,15 @@ class Answer:
         return "\n".join(lines)
 
 
+@contextmanager
+def explaining_impossible(graph: DerivationGraph) -> Iterator[None]:
+    """Let an InconsistentError name the smallest set of evidence and constraints that no world meets."""
+    try:
+        yield
+    except InconsistentError as error:
+        raise InconsistentError(explain_impossible(graph) or str(error)) from error
+
+
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """Why an answer holds, and Z3's verdict on the best reason. `print` draws it as a tree."""
@@ -197,9 +256,21 @@ class Explanation:
     def __rich__(self) -> Any:
         return render(self._whole)
 
+    def _repr_html_(self) -> str:
+        return to_html(self._whole, page=False)
+
     def to_dict(self) -> dict[str, Any]:
         """The explanation as data: the same facts as the tree."""
         return to_dict(self._whole)
+
+    def draw(self, kind: str = "svg") -> str | bytes:
+        """The explanation as a text of one of `FORMATS`; bytes for png.
+
+        Raises: NesyError for an unknown format; MissingExtraError for png without its renderer.
+        """
+        if kind not in FORMATS:
+            raise NesyError(f"unknown format `{kind}`: it is {', '.join(FORMATS)}")
+        return FORMATS[kind](self._whole)
 
     @property
     def _whole(self) -> Story:
@@ -220,6 +291,17 @@ class Explanation:
             },
         )
         return replace(self.story, sections=(*self.story.sections, section))
+
+
+# Drawings by the name that `--format` takes.
+FORMATS: Mapping[str, Callable[[Story], str | bytes]] = {
+    "json": lambda story: json.dumps(to_dict(story), indent=2, ensure_ascii=False),
+    "dot": to_dot,
+    "svg": to_svg,
+    "png": to_png,
+    "html": to_html,
+    "md": to_markdown,
+}
 
 
 def _terminal_width() -> int:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import torch
 
-from nesy.answer import Answer
+from nesy.answer import Answer, explaining_impossible
 from nesy.errors import QueryError, near_name
 from nesy.language import load_program, parse_program, parse_query
 from nesy.language.core import Atom, Choice, Constant, CoreProgram, Fixed, Query, Rule, ground_atom
@@ -119,7 +119,7 @@ class Program:
         graph = program.ground(query, limits=limits)
         parameters = Parameters(program.core).double()
         plan = LeafPlan.of(graph, parameters)
-        with torch.no_grad():
+        with torch.no_grad(), explaining_impossible(graph):
             leaf = plan.assemble(parameters(), {}, ())
             return Answer.of(graph, leaf, exact(graph, budget or Budget()))
 

@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nesy.errors import NesyError, ProgramError
+
+if TYPE_CHECKING:
+    from nesy.answer import Explanation
 
 app = typer.Typer(
     name="nesy",
@@ -29,6 +32,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 Out = Annotated[Path | None, typer.Option(metavar="RUN", help="The run folder to write [default: runs/TASK]")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Top = Annotated[int, typer.Option(min=1, help="How many proofs to show, most probable first")]
+Change = Annotated[bool, typer.Option("--change", help="Also say what would change the answer")]
+WhyNot = Annotated[str | None, typer.Option(metavar="ATOM", help="Say why an atom did not come out")]
+Drawing = Annotated[str | None, typer.Option("--format", metavar="F", help="Draw it: json, dot, svg, png, html or md")]
 Data = Annotated[Path | None, typer.Option(metavar="PATH", help="Data to use instead of the task's own")]
 
 
@@ -66,7 +73,11 @@ def check(file: RuleFile, as_json: AsJson = False) -> None:
 def run(
     file: RuleFile,
     query: Annotated[str | None, typer.Option(metavar="Q", help="A query instead of the file's own")] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show the most probable proof of each answer")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each answer holds")] = False,
+    top: Top = 1,
+    change: Change = False,
+    why_not: WhyNot = None,
+    drawing: Drawing = None,
     as_json: AsJson = False,
     seconds: Annotated[
         float, typer.Option(min=0.0, help="Time limit of running the rules, and of probabilities")
@@ -81,14 +92,14 @@ def run(
     answer = nesy.load(file).query(query, limits=limits, budget=nesy.Budget(time=seconds, epsilon=epsilon))
     if as_json:
         _print_json(answer.to_dict(explain=explain))
-    elif len(answer):
-        print(answer)
-        if explain:
-            for row in answer:
-                print()
-                print(answer.explain(row))
-    else:
-        print("no answers: nothing that matches the query can be derived")
+        return
+    if drawing is None:
+        print(answer if len(answer) else "no answers: nothing that matches the query can be derived")
+    if explain or change or drawing:
+        for row in answer:
+            _show(answer.explain(row, top=top, change=change), drawing)
+    if why_not is not None:
+        _show(answer.why_not(why_not), drawing)
 
 
 @app.command()
@@ -128,6 +139,10 @@ def ask(
     folder: RunFolder,
     question: Annotated[str, typer.Argument(metavar="INPUT", help="A sentence, or what the task's encoder reads")],
     device: Device = "auto",
+    top: Top = 1,
+    change: Change = False,
+    why_not: WhyNot = None,
+    drawing: Drawing = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer one input, with a proof that Z3 has checked."""
@@ -136,8 +151,12 @@ def ask(
     answer = nesy.Model.from_pretrained(folder, device=device).ask(question)
     if as_json:
         _print_json(answer.to_dict(explain=True))
-    else:
-        print(answer.top(), answer.explain(), sep="\n\n")
+        return
+    if drawing is None:
+        print(answer.top())
+    _show(answer.explain(top=top, change=change), drawing)
+    if why_not is not None:
+        _show(answer.why_not(why_not), drawing)
 
 
 @app.command()
@@ -158,6 +177,18 @@ def distill(
 
     trained = nesy.distill(task, teacher, out=out, seed=seed, device=device, data=data, temperature=temperature)
     _print_json(trained.to_dict()) if as_json else print(trained)
+
+
+def _show(explanation: Explanation, drawing: str | None) -> None:
+    """An explanation as a tree, or as the drawing that was asked for."""
+    if drawing is None:
+        print("", explanation, sep="\n")
+        return
+    drawn = explanation.draw(drawing)
+    if isinstance(drawn, bytes):
+        sys.stdout.buffer.write(drawn)
+    else:
+        print(drawn)
 
 
 def _print_json(data: Any) -> None:
