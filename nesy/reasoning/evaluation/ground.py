@@ -12,11 +12,12 @@ from nesy.language.functions import OrderKey
 from nesy.reasoning.derivation import DerivationGraph, GroundQuery
 from nesy.reasoning.evaluation.compiled import compile_program
 from nesy.reasoning.evaluation.demand import demand_of, demanded
-from nesy.reasoning.evaluation.fixpoint import run_rule
 from nesy.reasoning.evaluation.instances import record_facts, record_group
+from nesy.reasoning.evaluation.joins import Table, run_plan
 from nesy.reasoning.evaluation.kernels import EMPTY, Index, sorted_unique, unique_inverse
 from nesy.reasoning.evaluation.layout import Roots, lay_out, rows_of_values
 from nesy.reasoning.evaluation.limits import Guard, Limits
+from nesy.reasoning.evaluation.plan import make_plan
 from nesy.reasoning.evaluation.recorder import Recorder
 from nesy.reasoning.evaluation.rules import Normalizer
 from nesy.reasoning.evaluation.sources import RecordingSources
@@ -132,7 +133,9 @@ def _matches(atom: Atom, state: State, recorder: Recorder) -> dict[int, list[tup
     rule = Rule(-1, (atom,), (Literal(atom),))
     form = Normalizer(state.space.interner, state.compiled.sampled).rule(rule)
     state.space.admit(np.array([state.space.interner.bound]))
-    row = sorted_unique(run_rule(form, frozenset(), state, RecordingSources(state)).rows.get(0, EMPTY))
+    state.guard.enter(rule)
+    plan = make_plan(form.body, frozenset(), frozenset(), lambda _: len(run))
+    row = sorted_unique(run_plan(plan, Table(1), RecordingSources(state)).rows.get(0, EMPTY))
     columns = run.packing.unpack(run.keys[row])
     if signature in state.compiled.sampled:
         samples, columns = columns[0].tolist(), columns[1:]
