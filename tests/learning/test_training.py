@@ -93,13 +93,13 @@ def test_training_stops_early_when_dev_gets_no_better(mood: Path, tmp_path: Path
 SCRIPT = """
 import sys
 from nesy.learning.training import train
-train(sys.argv[1], sys.argv[2], epochs=60, progress=False)
+train(sys.argv[1], sys.argv[2], epochs=24, progress=False)
 """
 
 
 @pytest.mark.slow
 def test_a_training_that_is_killed_resumes_bit_for_bit(mood: Path, tmp_path: Path, edit: Edit) -> None:
-    # 60 epochs are planned; the process is killed after some of them, whatever it is doing then.
+    # 24 epochs are planned; the process is killed after some of them, whatever it is doing then.
     state = tmp_path / ".run.training"
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(mood), str(tmp_path / "run")])
     until = time.monotonic() + 120
@@ -113,11 +113,11 @@ def test_a_training_that_is_killed_resumes_bit_for_bit(mood: Path, tmp_path: Pat
 
     edit(mood / "task.toml", "[training]", "[training]\npatience = 8")
     with pytest.raises(RunError, match="belongs to a training with another task"):
-        train(mood, tmp_path / "run", epochs=60, resume=True, progress=False)
+        train(mood, tmp_path / "run", epochs=24, resume=True, progress=False)
     edit(mood / "task.toml", "[training]\npatience = 8", "[training]")
-    resumed = train(mood, tmp_path / "run", epochs=60, resume=True, progress=False)
-    whole = train(mood, tmp_path / "whole", epochs=60, progress=False)
-    assert resumed.epochs == whole.epochs == 60
+    resumed = train(mood, tmp_path / "run", epochs=24, resume=True, progress=False)
+    whole = train(mood, tmp_path / "whole", epochs=24, progress=False)
+    assert resumed.epochs == whole.epochs == 24
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
     assert not state.exists()
 
