@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nesy.errors import DataError, near_name
+from nesy.errors import DataError, TaskError, near_name
 from nesy.language.core import Signature
 from nesy.language.values import Value
-from nesy.perception.encoder import Payload
+from nesy.perception.encoder import Keys, Payload
 
 
 def field_of(payload: Payload, name: str) -> Any:
@@ -43,3 +43,12 @@ def _rows(written: object, signature: Signature) -> list[tuple[Value, ...]]:
                 raise DataError(f"field `{signature.name}`: expected numbers and texts, found {value!r:.60}")
         rows.append(tuple(values))
     return rows
+
+
+def check_samples(predicate: str, keys: Keys) -> None:
+    """Refuse keys that belong to no input. Raises: TaskError"""
+    if len(keys) and int(keys.sample.min()) < 0:
+        raise TaskError(
+            f"the neural predicate `{predicate}` does not depend on the input: all inputs would share one draw. "
+            "Give its declaration a condition over an `#input` predicate"
+        )

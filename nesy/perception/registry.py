@@ -16,6 +16,7 @@ from nesy.perception.encoder import Encoder
 GROUP: Final = "nesy.encoders"
 BUILT_IN: Final = {
     "image": "nesy.perception.image.encoder:ImageEncoder",
+    "table": "nesy.perception.table.encoder:TableEncoder",
     "text": "nesy.perception.text.encoder:TextEncoder",
 }
 

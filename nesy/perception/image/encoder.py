@@ -22,7 +22,7 @@ from nesy.perception.image.features import ConvolutionFeatures, RecordFeatures
 from nesy.perception.image.picture import Picture, as_picture
 from nesy.perception.image.sources import find_pictures
 from nesy.perception.options import read_options, within
-from nesy.perception.payloads import field_of, rows_of
+from nesy.perception.payloads import check_samples, field_of, rows_of
 from nesy.perception.readout import ReadoutName, make_readouts
 
 _IMAGE: Final = Signature("image", 1)
@@ -120,6 +120,7 @@ class ImageEncoder(Encoder):
         vectors = nn.functional.dropout(vectors, self.options.dropout, self.training)
         scores = {}
         for name, keys in requests.items():
+            check_samples(name, keys)
             rows = [
                 starts[sample] + _index(name, key, pictures[sample])
                 for key, sample in zip(keys.key, keys.sample.tolist(), strict=True)

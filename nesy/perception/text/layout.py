@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nesy.errors import DataError
 from nesy.language.values import Value, format_value
 from nesy.perception.encoder import Keys
+from nesy.perception.payloads import check_samples
 from nesy.perception.text.tokenizer import Pieces
 from nesy.perception.text.words import Words
 
@@ -104,6 +105,7 @@ class Layout:
 
 def _rows(name: str, keys: Keys, starts: Index, row_of_word: Mapping[str, int], num_payloads: int) -> Index:
     """The row of each key."""
+    check_samples(name, keys)
     num_words = int(starts[-1])
     found = np.empty(len(keys), dtype=np.int64)
     sizes = np.diff(starts)[:num_payloads]
