@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nesy.errors import InconsistentError
+from nesy.reasoning.derivation import GroundAggregate
 from nesy.reasoning.readings.exact import exact
 from tests.readings.graphs import Draft, drafts
 
@@ -183,3 +184,46 @@ def test_a_ratio_of_tiny_masses_is_exact() -> None:
     draft.ask(0)
     answer = exact(draft.graph())(torch.full((2, 400), 0.1))
     assert answer.p.tolist() == [[pytest.approx(1.0)] * 2] * 2
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_lifted_sums_agree_with_world_enumeration(data: st.DataObject) -> None:
+    draft = Draft()
+    elements: list[int] = []
+    for _ in range(data.draw(st.integers(3, 5))):
+        size, has_rest = data.draw(st.integers(1, 3)), data.draw(st.booleans())
+        elements += draft.choice([1 / (size + has_rest)] * size, has_rest)
+    elements = data.draw(st.lists(st.sampled_from(elements), min_size=3, unique=True))
+    function = data.draw(st.sampled_from(["sum", "count"]))
+    weights = [1 if function == "count" else data.draw(st.integers(-3, 4)) for _ in elements]
+    results = draft.aggregate(function, elements, weights)
+    some = data.draw(st.lists(st.sampled_from(sorted(results)), min_size=1, unique=True))
+    draft.ask(draft.node(*((results[value],) for value in some), level=2))
+    for value in some:
+        draft.ask(results[value])
+    if data.draw(st.booleans()) and len(results) > 1:
+        draft.constraint.append(draft.node((results[sorted(results)[0]],), level=2))
+    assert_agrees(draft)
+
+
+def test_a_sum_of_many_choices_is_lifted_and_adds_up() -> None:
+    draft = Draft()
+    faces = [draft.choice([0.1] * 10) for _ in range(60)]
+    draft.sample += [-1] * 541
+    draft.level += [1] * 541
+    results = np.arange(600, 600 + 541)
+    draft.aggregates.append(GroundAggregate("sum", np.arange(600), np.tile(np.arange(10), 60), results, np.arange(541)))
+    for result in results.tolist():
+        draft.ask(2 * result)
+    assert len(faces) == 60
+    reading = exact(draft.graph())
+    leaf = torch.full((2, 600), 0.1, dtype=torch.float64, requires_grad=True)
+    answer = reading(leaf)
+    assert reading.method == "exact"
+    expected = np.ones(1)
+    for _ in range(60):
+        expected = np.convolve(expected, np.full(10, 0.1))
+    assert answer.p[1].tolist() == pytest.approx(expected.tolist(), abs=1e-12)
+    answer.p[0, 270].backward()
+    assert leaf.grad is not None and bool(leaf.grad.isfinite().all())

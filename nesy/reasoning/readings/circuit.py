@@ -183,6 +183,7 @@ class CircuitBuilder:
     left: list[Index] = field(default_factory=list)
     right: list[Index] = field(default_factory=list)
     out: list[Index] = field(default_factory=list)
+    late: list[int] = field(default_factory=list)
     num_rows: int = 0
 
     def __post_init__(self) -> None:
@@ -192,6 +193,12 @@ class CircuitBuilder:
         """The first of `count` new rows (each 0 until it gets products)."""
         first = self.num_rows
         self.num_rows += count
+        return first
+
+    def inputs(self, count: int) -> int:
+        """The first of `count` more inputs; the circuit's inputs are then those too, in the order they were made."""
+        first = self.rows(count)
+        self.late += range(first, first + count)
         return first
 
     def add(self, out: Index, left: Index, right: Index) -> None:
@@ -217,7 +224,9 @@ class CircuitBuilder:
 
         renumbered = np.full(self.num_rows, ZERO, np.int64)
         renumbered[: self.num_inputs] = np.arange(self.num_inputs)
-        first = self.num_inputs
+        first = self.num_inputs + len(self.late)
+        renumbered[self.late] = np.arange(self.num_inputs, first)
+        num_inputs = first
         layers: list[Layer] = []
         by_depth = np.flatnonzero(needed & (depth > 0))
         by_depth = by_depth[np.argsort(depth[by_depth], kind="stable")]
@@ -239,7 +248,7 @@ class CircuitBuilder:
                 )
             )
             first += len(rows)
-        return Circuit(self.num_inputs, tuple(layers), torch.from_numpy(renumbered[np.asarray(root, np.int64)]))
+        return Circuit(num_inputs, tuple(layers), torch.from_numpy(renumbered[np.asarray(root, np.int64)]))
 
     def _depths(self, out: Index, left: Index, right: Index, ptr: Index) -> Index:
         """[rows] the layer of each row: inputs 0, others one more than the highest row they use; rows without

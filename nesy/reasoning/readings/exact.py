@@ -22,8 +22,9 @@ from nesy.reasoning.readings.budget import Budget
 from nesy.reasoning.readings.circuit import ONE, ZERO, Circuit, CircuitBuilder, InputRows
 from nesy.reasoning.readings.conditioning import Conditioning, priors
 from nesy.reasoning.readings.diagram import Diagram
-from nesy.reasoning.readings.formula import FormulaMaker, Shape
+from nesy.reasoning.readings.formula import Formula, FormulaMaker, Leaf, Shape
 from nesy.reasoning.readings.frontier import compile_frontier
+from nesy.reasoning.readings.lifting import Lifted, distribution, lift
 from nesy.reasoning.readings.probabilities import Probabilities
 from nesy.reasoning.readings.problem import extract
 from nesy.reasoning.readings.scopes import Part, split
@@ -58,6 +59,7 @@ class Reading:
     methods: tuple[Method, ...]  # of each query
     is_conditional: Tensor  # [Q] whether the total of a query is not 1
     groups: tuple[tuple[int, ...], ...]  # literals of each group of conditions
+    lifted: tuple[Lifted, ...]  # distributions that are inputs of the circuit after those of `inputs`
     groups_of: tuple[tuple[int, ...], ...]  # the groups that each query is under, even if they do not touch it
 
     @property
@@ -76,6 +78,7 @@ class Reading:
         batch, num_queries = leaf.shape[:-1], len(self.methods)
         wide = leaf if leaf.device.type == "mps" else leaf.double()
         values = self.inputs.values(wide.reshape(-1, self.graph.num_leaves).T)
+        values = torch.cat([values, *(lifted(values) for lifted in self.lifted)])
         circuit = self.circuit.to(leaf.device)
         is_conditional = self.is_conditional[:, None].to(leaf.device)
         roots = circuit(values)
@@ -142,6 +145,7 @@ class _Analysis:
         self.maker = FormulaMaker(graph)
         self.inputs = InputRows(graph.choices)
         self.builder = CircuitBuilder(self.inputs.num_rows)
+        self.lifted: list[Lifted] = []
         self.waiting = len(graph.query)
 
     def run(self) -> Reading:
@@ -172,6 +176,7 @@ class _Analysis:
             methods=tuple(methods),
             is_conditional=torch.tensor(is_conditional, dtype=torch.bool),
             groups=tuple(number),
+            lifted=tuple(self.lifted),
             groups_of=groups_of,
         )
 
@@ -179,26 +184,58 @@ class _Analysis:
         """Queries together if that is cheap, each alone otherwise."""
         literals = [literal for q in part.queries if (literal := self.graph.query[q].literal) is not None]
         if len(literals) > 1:
-            formula = self.maker.make(literals, part.conditions)
-            diagram = _compiled(formula.shape, Budget(self.clock.left, _TOGETHER))
-            if diagram is not None:
-                return "exact (compiled)", self._emit(formula.choice, formula.leaf, diagram, bool(part.conditions))
-        found: list[Rows] = []
-        method: Method = "exact (compiled)"
+            found = self._exact(self.maker.make(literals, part.conditions), Budget(self.clock.left, _TOGETHER))
+            if found is not None:
+                return found
+        rows: list[Rows] = []
+        methods: list[Method] = []
         for literal in literals:
-            mine, rows = self._compile([literal], part.conditions)
-            found += rows
-            method = "bounds" if mine == "bounds" else method
-        return method, found
+            method, mine = self._compile([literal], part.conditions)
+            rows += mine
+            methods.append(method)
+        return "bounds" if "bounds" in methods else max(methods), rows
+
+    def _exact(self, formula: Formula, budget: Budget) -> tuple[Method, list[Rows]] | None:
+        """The rows of a formula's targets, if the budget suffices."""
+        shape = formula.shape
+        if self._is_plain(shape):
+            return "exact", self._plain(shape, self._weights(formula.choice, formula.leaf))
+        reduced, lifted = lift(formula)
+        leaf = list(reduced.leaf)
+        for i, (gate, values) in enumerate(lifted):
+            rows = [[self.inputs.leaf(number) for number in leaves] for leaves in formula.leaf]
+            self.lifted.append(distribution(formula, gate, values, rows))
+            first = self.builder.inputs(len(values) + 1)
+            leaf[len(leaf) - len(lifted) + i] = tuple(range(first, first + len(values) + 1))
+        shape = reduced.shape
+        if lifted and self._is_plain(shape):
+            return "exact", self._plain(shape, self._weights(reduced.choice, leaf))
+        diagram = _compiled(shape, budget)
+        if diagram is None:
+            return None
+        return "exact (compiled)", self._emit(reduced.choice, leaf, diagram, bool(shape.conditions))
+
+    def _is_plain(self, shape: Shape) -> bool:
+        """Whether each target is certain, impossible, or one outcome of one branch, under no condition."""
+        plain = (t <= 1 or (not t & 1 and isinstance(shape.gates[t >> 1], Leaf)) for t in shape.targets)
+        return not shape.conditions and bool(shape.targets) and all(plain)
+
+    def _plain(self, shape: Shape, weights: Index) -> list[Rows]:
+        rows: list[Rows] = []
+        for literal in shape.targets:
+            gate = shape.gates[literal >> 1]
+            certain = ZERO if literal & 1 else ONE
+            yes = int(weights[gate.branch, gate.outcome]) if isinstance(gate, Leaf) else certain
+            rows.append(Rows(yes, ONE, ZERO))
+        return rows
 
     def _compile(self, targets: Sequence[int], conditions: Sequence[int]) -> tuple[Method, list[Rows]]:
         """The rows of each target (of the conditions alone, without targets)."""
-        formula = self.maker.make(targets, conditions)
         share = Budget(self.clock.left / max(1, self.waiting)).start()  # fair to the parts that are still to come
         self.waiting -= 1
-        diagram = _compiled(formula.shape, Budget(share.left / 2, self.budget.nodes))
-        if diagram is not None:
-            return "exact (compiled)", self._emit(formula.choice, formula.leaf, diagram, bool(conditions))
+        exactly = self._exact(self.maker.make(targets, conditions), Budget(share.left / 2, self.budget.nodes))
+        if exactly is not None:
+            return exactly
         problem = extract(self.graph, targets, conditions)
         prior = priors(self.graph, problem)
         bounded = Budget(share.left, min(self.budget.nodes, _BOUNDS), self.budget.epsilon)
@@ -237,6 +274,10 @@ class _Analysis:
         choices = self.graph.choices
         weights = np.full((len(choice), max(map(len, leaf), default=0) + 1), ZERO)
         for branch, (number, leaves) in enumerate(zip(choice, leaf, strict=True)):
+            if number < 0:  # a lifted branch: the rows of its outcomes, then that of none of them
+                weights[branch, : len(leaves)] = leaves
+                weights[branch, -1] = leaves[-1]
+                continue
             weights[branch, : len(leaves)] = [self.inputs.leaf(node) for node in leaves]
             if len(leaves) == 1:
                 weights[branch, -1] = self.inputs.other(leaves[0])
