@@ -29,6 +29,7 @@ from torch import Tensor
 from nesy.hdc import BSC, FHRR, HRR, MAP, VSA, Level
 
 D = 10_000
+BLOCK = 0.1  # CPU seconds of calls to a block: well above the clock's tick of 4 ms
 ROOT = Path(__file__).parent.parent
 
 
@@ -41,23 +42,26 @@ def blocks(function: Callable[[], object], seconds: float) -> float:
     return spent / count
 
 
-def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object] | None, repeats: int, **facts) -> dict:
-    """Alternating blocks of both sides: medians and the range."""
+def compare(
+    name: str, ours: Callable[[], object], theirs: Callable[[], object] | None, repeats: int, parts: float = 1
+) -> dict:
+    """Alternating blocks of both sides: medians and the range. `theirs` does one of so many equal parts of the work."""
     for function in (ours, theirs):
         if function is not None:
             function()
     times: dict[str, list[float]] = {"ours": [], "theirs": []}
     for _ in range(repeats):
-        times["ours"].append(blocks(ours, 0.2))
+        times["ours"].append(blocks(ours, BLOCK))
         if theirs is not None:
-            times["theirs"].append(blocks(theirs, 0.2))
+            times["theirs"].append(blocks(theirs, BLOCK) * parts)
     row: dict = {"work": name, "ours_ms": statistics.median(times["ours"]) * 1e3}
     row["ours_range_ms"] = [min(times["ours"]) * 1e3, max(times["ours"]) * 1e3]
     if theirs is not None:
         row["theirs_ms"] = statistics.median(times["theirs"]) * 1e3
         row["theirs_range_ms"] = [min(times["theirs"]) * 1e3, max(times["theirs"]) * 1e3]
         row["times_faster"] = row["theirs_ms"] / row["ours_ms"]
-    row |= facts
+    if parts > 1:
+        row["theirs_measured"] = f"1/{parts:.4g} of the work, times {parts:.4g}"
     print(json.dumps({key: _short(value) for key, value in row.items()}), flush=True)
     return row
 
@@ -81,109 +85,109 @@ def plain(a: Tensor) -> Tensor:
 
 
 def speed(repeats: int) -> list[dict]:
+    """Every row of the table."""
+    sequences = torch.tensor(np.random.default_rng(0).integers(0, 27, size=(256, 64)))
+    rows = []
+    for model in (MAP(D), BSC(D), HRR(D), FHRR(D)):
+        rows += speed_of(model, sequences, repeats)
+    rows.append(records(repeats))
+    return rows
+
+
+def theirs_of(model: VSA, a: Tensor) -> Tensor:
+    """The same hypervectors as torch-hd keeps them."""
     import torchhd
 
-    rng = np.random.default_rng(0)
-    sequences = torch.tensor(rng.integers(0, 27, size=(256, 64)))
-    rows = []
-    kinds = {
-        "MAP": (MAP(D), torchhd.MAPTensor),
-        "BSC": (BSC(D), torchhd.BSCTensor),
-        "HRR": (HRR(D), torchhd.HRRTensor),
-        "FHRR": (FHRR(D), torchhd.FHRRTensor),
-    }
+    if isinstance(model, BSC):
+        return (model.unpack(a) < 0).as_subclass(torchhd.BSCTensor)
+    if isinstance(model, MAP):
+        return a.float().as_subclass(torchhd.MAPTensor)
+    return a.as_subclass(torchhd.HRRTensor if isinstance(model, HRR) else torchhd.FHRRTensor)
 
-    def theirs_of(model: VSA, a: Tensor) -> Tensor:
-        """The same hypervectors as torch-hd keeps them."""
-        if isinstance(model, BSC):
-            return (model.unpack(a) < 0).as_subclass(torchhd.BSCTensor)
-        return (a.float() if isinstance(model, MAP) else a).as_subclass(kinds[model.name][1])
 
-    def as_theirs(model: VSA, a: Tensor) -> Tensor:
-        return plain(theirs_of(model, a))
+def as_theirs(model: VSA, a: Tensor) -> Tensor:
+    return plain(theirs_of(model, a))
 
-    for name, (model, _) in kinds.items():
-        a, b, items = model.random(1000), model.random(1000), model.random(27)
-        ta, tb, titems = (theirs_of(model, x) for x in (a, b, items))
-        close = {"MAP": 0.0, "BSC": 0.0, "HRR": 1e-5, "FHRR": 1e-5}[name]
 
-        equal(as_theirs(model, model.bind(a, b)), plain(torchhd.bind(ta, tb)), close)
-        rows.append(
-            compare(f"bind 1,000 pairs, {name}", lambda: model.bind(a, b), lambda: torchhd.bind(ta, tb), repeats)
+def speed_of(model: VSA, sequences: Tensor, repeats: int) -> list[dict]:
+    """One model's rows."""
+    import torchhd
+
+    name, rows = model.name, []
+    a, b, items = model.random(1000), model.random(1000), model.random(27)
+    ta, tb, titems = (theirs_of(model, x) for x in (a, b, items))
+    close = {"MAP": 0.0, "BSC": 0.0, "HRR": 1e-5, "FHRR": 1e-5}[name]
+
+    equal(as_theirs(model, model.bind(a, b)), plain(torchhd.bind(ta, tb)), close)
+    rows.append(compare(f"bind 1,000 pairs, {name}", lambda: model.bind(a, b), lambda: torchhd.bind(ta, tb), repeats))
+
+    if name == "BSC":  # an even number ties, which torch-hd breaks at random: compare the rest
+        ones = plain(ta).sum(0)
+        clear = ones * 2 != 1000
+        equal((model.unpack(model.bundle(a)) < 0)[clear], plain(torchhd.multiset(ta))[clear])
+        bundled = lambda: model.bundle(a)  # noqa: E731
+    else:
+        equal(model.superpose(a).to(ta.dtype), plain(torchhd.multiset(ta)), 1e-4 if close else 0.0)
+        bundled = lambda: model.superpose(a)  # noqa: E731
+    rows.append(compare(f"bundle (multiset) of 1,000, {name}", bundled, lambda: torchhd.multiset(ta), repeats))
+
+    rows.append(compare(f"permute 1,000, {name}", lambda: model.permute(a), lambda: torchhd.permute(ta), repeats))
+
+    # Runs of three, an eighth of the sequences at a time as torch-hd materialises [batch, length, D].
+    def trigrams_of(part: Tensor) -> Tensor:
+        return torchhd.ngrams(titems[part], n=3)
+
+    few = sequences[:4]
+    if name == "BSC":
+        ours, others = model.unpack(model.bundle_runs(items, few, 3)) < 0, plain(trigrams_of(few))
+        clear = model.superpose_runs(items, few, 3) != 0
+        equal(ours[clear], others[clear])
+    elif name == "HRR":
+        # torch-hd rotates, which commutes with convolution; the same sums with our permutation instead
+        x = items[few]
+        bound = torchhd.bind(
+            torchhd.bind(theirs_of(model, model.permute(x[:, :-2], 2)), theirs_of(model, model.permute(x[:, 1:-1]))),
+            theirs_of(model, x[:, 2:]),
         )
+        equal(model.superpose_runs(items, few, 3), plain(torchhd.multiset(bound)), 1e-3)
+    else:
+        equal(model.superpose_runs(items, few, 3).to(ta.dtype), plain(trigrams_of(few)), 1e-3 if close else 0.0)
+    encode = model.bundle_runs if name == "BSC" else model.superpose_runs
+    slow = max(1, repeats // 2)
+    rows.append(
+        compare(
+            f"trigrams of 256 sequences of 64, {name}",
+            lambda: encode(items, sequences, 3),
+            lambda: trigrams_of(sequences[:32]),
+            slow,
+            8,
+        )
+    )
 
-        if name == "BSC":  # an even number ties, which torch-hd breaks at random: compare the rest
-            ones = plain(ta).sum(0)
-            clear = ones * 2 != 1000
-            equal((model.unpack(model.bundle(a)) < 0)[clear], plain(torchhd.multiset(ta))[clear])
-            bundled = lambda: model.bundle(a)  # noqa: E731
-        else:
-            equal(model.superpose(a).to(ta.dtype), plain(torchhd.multiset(ta)), 1e-4 if close else 0.0)
-            bundled = lambda: model.superpose(a)  # noqa: E731
-        rows.append(compare(f"bundle (multiset) of 1,000, {name}", bundled, lambda: torchhd.multiset(ta), repeats))
-
-        rows.append(compare(f"permute 1,000, {name}", lambda: model.permute(a), lambda: torchhd.permute(ta), repeats))
-
-        # Runs of three, an eighth of the sequences at a time as torch-hd materialises [batch, length, D].
-        def trigrams_of(part: Tensor) -> Tensor:
-            return torchhd.ngrams(titems[part], n=3)
-
-        def their_trigrams() -> Tensor:
-            return torch.cat([trigrams_of(part) for part in sequences.split(32)])
-
-        few = sequences[:4]
-        if name == "BSC":
-            ours, others = model.unpack(model.bundle_runs(items, few, 3)) < 0, plain(trigrams_of(few))
-            clear = model.superpose_runs(items, few, 3) != 0
-            equal(ours[clear], others[clear])
-        elif name == "HRR":
-            # torch-hd rotates, which commutes with convolution; the same sums with our permutation instead
-            x = items[few]
-            bound = torchhd.bind(
-                torchhd.bind(
-                    theirs_of(model, model.permute(x[:, :-2], 2)), theirs_of(model, model.permute(x[:, 1:-1]))
-                ),
-                theirs_of(model, x[:, 2:]),
-            )
-            equal(model.superpose_runs(items, few, 3), plain(torchhd.multiset(bound)), 1e-3)
-        else:
-            equal(model.superpose_runs(items, few, 3).to(ta.dtype), plain(trigrams_of(few)), 1e-3 if close else 0.0)
-        encode = model.bundle_runs if name == "BSC" else model.superpose_runs
-        slow = max(1, repeats // 3)
+    similarity = plain(torchhd.cosine_similarity(ta, tb))
+    if name != "BSC":  # torch-hd's cosine of bits is of 0 and 1; Hamming below is the comparison that is the same
+        equal(model.similarity(a, b), similarity, 2e-5)
+    rows.append(
+        compare(
+            f"similarity 1,000 × 1,000, {name} (torch-hd: cosine)", lambda: model.similarity(a, b),
+            lambda: torchhd.cosine_similarity(ta, tb), slow,
+        )
+    )  # fmt: skip
+    if name == "BSC":
+        theirs = plain(torchhd.hamming_similarity(ta[:100], tb)).to(torch.float32)
+        equal(D - model.hamming(a[:100], b), theirs, 0.5)
         rows.append(
             compare(
-                f"trigrams of 256 sequences of 64, {name}", lambda: encode(items, sequences, 3), their_trigrams, slow
-            )
-        )
-
-        similarity = plain(torchhd.cosine_similarity(ta, tb))
-        if name != "BSC":  # torch-hd's cosine of bits is of 0 and 1; Hamming below is the comparison that is the same
-            equal(model.similarity(a, b), similarity, 2e-5)
-        rows.append(
-            compare(
-                f"similarity 1,000 × 1,000, {name} (torch-hd: cosine)", lambda: model.similarity(a, b),
-                lambda: torchhd.cosine_similarity(ta, tb), slow,
+                "similarity 100 × 1,000, BSC (torch-hd: Hamming)", lambda: model.similarity(a[:100], b),
+                lambda: torchhd.hamming_similarity(ta[:10], tb), slow, 10,
             )
         )  # fmt: skip
-        if name == "BSC":
-            theirs = plain(torchhd.hamming_similarity(ta[:100], tb)).to(torch.float32)
-            equal(D - model.hamming(a[:100], b), theirs, 0.5)
-            rows.append(
-                compare(
-                    "similarity 100 × 1,000, BSC (torch-hd: Hamming)", lambda: model.similarity(a[:100], b),
-                    lambda: torchhd.hamming_similarity(ta[:100], tb), 1,
-                )
-            )  # fmt: skip
-        if name in ("MAP", "BSC"):
-            x, y = (model.unpack(v) if isinstance(model, BSC) else v for v in (a, b))
-            rows.append(compare("limit: int8 product 1,000 × 1,000", lambda: torch._int_mm(x, y.T), None, repeats))
-        if name == "BSC":
-            rows.append(
-                compare("limit: packed trigrams, 27³ table built before", packed_limit(sequences), None, repeats)
-            )
-            rows.append(compare("limit: packed exclusive or", lambda: torch.bitwise_xor(a, b, out=b), None, repeats))
-
-    rows.append(records(repeats))
+    if name in ("MAP", "BSC"):
+        x, y = (model.unpack(v) if isinstance(model, BSC) else v for v in (a, b))
+        rows.append(compare("limit: int8 product 1,000 × 1,000", lambda: torch._int_mm(x, y.T), None, repeats))
+    if name == "BSC":
+        rows.append(compare("limit: packed trigrams, 27³ table built before", packed_limit(sequences), None, repeats))
+        rows.append(compare("limit: packed exclusive or", lambda: torch.bitwise_xor(a, b, out=b), None, repeats))
     return rows
 
 
@@ -222,19 +226,19 @@ def records(repeats: int) -> dict:
     levels.weight.data = greys.vectors.float().as_subclass(torchhd.MAPTensor)
 
     def theirs_of(part: Tensor) -> Tensor:
-        return torchhd.hard_quantize(torchhd.multiset(torchhd.bind(keys, levels(part))))
-
-    def theirs() -> Tensor:
-        return torch.cat([theirs_of(part) for part in pixels.split(64)])
+        return torchhd.normalize(torchhd.multiset(torchhd.bind(keys, levels(part))))
 
     with torch.no_grad():
         few = pixels[:64]
         sums = model.superpose_rows(
             model.bind(places[:, None], greys.vectors).flatten(0, 1), greys.index(few) + 17 * torch.arange(64)
         )
-        # hard_quantize makes +1 of nothing but positive sums; ours breaks ties: compare the rest
+        # torch-hd makes +1 of nothing but positive sums; ours breaks ties: compare the rest
         equal(ours()[:64][sums != 0].float(), plain(theirs_of(few))[sums != 0])
-        return compare("records of 1,797 8×8 images, MAP", ours, theirs, max(1, repeats // 3))
+        part = pixels[:64]
+        return compare(
+            "records of 1,797 8×8 images, MAP", ours, lambda: theirs_of(part), max(1, repeats // 2), len(pixels) / 64
+        )
 
 
 def machine() -> dict:
@@ -257,7 +261,7 @@ def main() -> None:
     print(json.dumps(found["machine"]))
     for part in options.parts:
         with torch.no_grad():
-            found[part] = {"speed": speed}[part](1 if options.quick else 7)
+            found[part] = {"speed": speed}[part](1 if options.quick else 5)
     found["machine_after"] = machine()
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
