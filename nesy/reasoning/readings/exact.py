@@ -77,7 +77,7 @@ class Reading:
             raise ValueError(f"leaf probabilities have shape {tuple(leaf.shape)}, not [*B, {self.graph.num_leaves}]")
         batch, num_queries = leaf.shape[:-1], len(self.methods)
         wide = leaf if leaf.device.type == "mps" else leaf.double()
-        values = self.inputs.values(wide.reshape(-1, self.graph.num_leaves).T)
+        values = self.inputs.values(wide.reshape(batch.numel(), self.graph.num_leaves).T)
         values = torch.cat([values, *(lifted(values) for lifted in self.lifted)])
         circuit = self.circuit.to(leaf.device)
         is_conditional = self.is_conditional[:, None].to(leaf.device)
