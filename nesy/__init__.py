@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nesy.answer import Answer
-    from nesy.checking import check
+    from nesy.checking import check, format_file, prove
     from nesy.distillation import Teacher, distill
     from nesy.errors import NesyError, ProgramError
-    from nesy.learning import evaluate, train
+    from nesy.learning import crossval, evaluate, fit, new_task, train, verify
     from nesy.model import Model
     from nesy.program import Program, String
     from nesy.reasoning import Budget, Limits
@@ -34,9 +34,15 @@ _PLACES = {
     "String": "program",
     "Teacher": "distillation",
     "check": "checking",
+    "crossval": "learning",
     "distill": "distillation",
     "evaluate": "learning",
+    "fit": "learning",
+    "format_file": "checking",
+    "new_task": "learning",
+    "prove": "checking",
     "train": "learning",
+    "verify": "learning",
 }
 
 __all__ = [
@@ -50,10 +56,16 @@ __all__ = [
     "String",
     "Teacher",
     "check",
+    "crossval",
     "distill",
     "evaluate",
+    "fit",
+    "format_file",
     "load",
+    "new_task",
+    "prove",
     "train",
+    "verify",
 ]
 
 

@@ -180,6 +180,12 @@ class Answer:
             story = replace(story, sections=(*story.sections, change_section(found)))
         return Explanation(story, certify(self.graph, proofs[0], self.facts) if proofs else None)
 
+    def certify(self, row: Row | None = None) -> Certificate | None:
+        """Z3's verdict on the best proof of a row (the most probable one, if none is named); None without a proof."""
+        literal = (row or self.best).literal
+        proofs = best_proofs(self.graph, self.leaf, literal, 1) if literal is not None else []
+        return certify(self.graph, proofs[0], self.facts) if proofs else None
+
     def why_not(self, atom: str) -> Explanation:
         """Why a ground atom did not come out: the rules that could have given it, and the fewest facts that would.
 

@@ -7,9 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nesy import solver
 from nesy.diagnostics import Diagnostic
-from nesy.language import Checked, check_program
-from nesy.solver import Consistency, check_constraints
+from nesy.errors import QueryError, near_name
+from nesy.language import Checked, check_program, load_program, parse_query
+from nesy.language.core import CoreProgram, Signature
+from nesy.language.files import dialect_of, read_file
+from nesy.language.pretty import format_text
+from nesy.run_folder import write_text
+from nesy.solver import Consistency, Property, check_constraints
 
 
 @dataclass(frozen=True)
@@ -67,3 +73,59 @@ def check(path: str | Path) -> Report:
     checked = check_program(path)
     consistency = check_constraints(checked.program) if checked.program is not None else None
     return Report(checked, consistency)
+
+
+def prove(
+    path: str | Path,
+    *,
+    never: str | None = None,
+    always: str | None = None,
+    equivalent: tuple[str, str] | None = None,
+    size: int = 3,
+    timeout: float = 60.0,
+) -> Property:
+    """Prove a property of a rule file over all databases with at most `size` values, or refute it by the smallest.
+
+    One of: an atom that no instance of ever holds; a ground atom that always holds; two predicates, by name, that
+    always hold of the same rows.
+
+    Raises: ProgramError; QueryError for a property that does not fit the program.
+    """
+    program = load_program(path)
+    if sum(claim is not None for claim in (never, always, equivalent)) != 1:
+        raise QueryError("state one property: --never ATOM, --always ATOM, or --equivalent NAME NAME")
+    if never is not None:
+        return solver.never(program, parse_query(never, program).atom, size, timeout)
+    try:
+        if always is not None:
+            return solver.always(program, parse_query(always, program).atom, size, timeout)
+        assert equivalent is not None
+        first, second = (_signature(program, name) for name in equivalent)
+        return solver.equivalent(program, first, second, size, timeout)
+    except ValueError as error:
+        raise QueryError(str(error)) from None
+
+
+def format_file(path: str | Path, *, write: bool = True) -> bool:
+    """Bring a rule file into the canonical layout; whether that changes it.
+
+    Raises: ProgramError for a file that cannot be parsed: it is left as it is.
+    """
+    file = Path(path)
+    source = read_file(file, str(path))
+    formatted = format_text(source.text, source.name, dialect_of(file))
+    if formatted != source.text and write:
+        write_text(file, formatted)
+    return formatted != source.text
+
+
+def _signature(program: CoreProgram, text: str) -> Signature:
+    """The predicate of a name, or of `name/arity` where several have the name."""
+    name, _, arity = text.partition("/")
+    found = [s for s in program.predicates if s.name == name and arity in ("", str(s.arity))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise QueryError(f"`{name}` is several predicates: name one of {', '.join(map(str, found))}")
+    near = near_name(name, {s.name for s in program.predicates})
+    raise QueryError(f"`{text}` is not a predicate of the program" + (f"; did you mean `{near}`?" if near else ""))

@@ -120,18 +120,23 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     return data
 
 
+def write_text(path: Path, text: str) -> None:
+    """A text file, whole or not at all."""
+    scratch = path.with_name(f".{path.name}.new")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)
+
+
 def write_json(path: Path, data: Any) -> None:
-    """JSON as people like to read it."""
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False, sort_keys=False) + "\n", encoding="utf-8")
+    """JSON as people like to read it, whole or not at all."""
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, sort_keys=False) + "\n")
 
 
 def update_json(folder: Path, name: str, data: Any) -> None:
     """Replace one JSON file of a run, and its line in the manifest, each atomically."""
     folder = Path(folder)
-    for path, content in ((folder / name, data), (folder / MANIFEST, None)):
-        scratch = path.with_name(f".{path.name}.new")
-        write_json(scratch, content if content is not None else _manifest(folder))
-        os.replace(scratch, path)
+    write_json(folder / name, data)
+    write_json(folder / MANIFEST, _manifest(folder))
 
 
 def _seal(folder: Path) -> None:

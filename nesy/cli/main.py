@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -177,6 +178,101 @@ def distill(
 
     trained = nesy.distill(task, teacher, out=out, seed=seed, device=device, data=data, temperature=temperature)
     _print_json(trained.to_dict()) if as_json else print(trained)
+
+
+@app.command()
+def verify(
+    place: Annotated[str, typer.Argument(metavar="RUN|FILE", help="A run folder, or a rule file with a property")],
+    split: Annotated[str, typer.Option(help="train, dev or test: whose answers to check")] = "test",
+    never: Annotated[str | None, typer.Option(metavar="ATOM", help="No instance of it ever holds")] = None,
+    always: Annotated[str | None, typer.Option(metavar="ATOM", help="This ground atom always holds")] = None,
+    equivalent: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="P Q", help="Two predicates always hold of the same rows")
+    ] = None,
+    size: Annotated[int, typer.Option(min=0, help="Over all databases with at most so many values")] = 3,
+    smt2: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each certificate for another solver")] = None,
+    data: Data = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Check every answer of a run with Z3, or prove a property of a rule file over all small databases."""
+    import nesy
+
+    if Path(place).is_dir() or not (never or always or equivalent):
+        found = nesy.verify(place, split, device=device, data=data, smt2=smt2)
+        _print_json(found.to_dict()) if as_json else print(found)
+        raise typer.Exit(0 if found.is_ok else 1)
+    proved = nesy.prove(place, never=never, always=always, equivalent=equivalent, size=size)
+    _print_json(asdict(proved)) if as_json else print(proved)
+    raise typer.Exit(0 if proved.holds else 1)
+
+
+@app.command()
+def fit(
+    file: RuleFile,
+    examples: Annotated[str, typer.Argument(metavar="EXAMPLES", help="Interpretations: evidence, apart by `---`")],
+    as_json: AsJson = False,
+) -> None:
+    """Learn the `t(..)` probabilities of a rule file from interpretations."""
+    import nesy
+
+    learned = nesy.fit(file, examples)
+    _print_json(learned.to_dict()) if as_json else print(learned)
+
+
+@app.command()
+def crossval(
+    task: TaskFolder,
+    folds: Annotated[int, typer.Option(min=2, help="How many parts the rows are cut into")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds each fold is trained with")] = 1,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the runs go")] = None,
+    data: Data = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train and test on each fold of a task's rows: mean and spread; finished folds are not run again."""
+    import nesy
+
+    found = nesy.crossval(task, out, folds=folds, seeds=seeds, device=device, data=data)
+    _print_json(found.to_dict()) if as_json else print(found)
+
+
+@app.command()
+def new(folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The task folder to write")]) -> None:
+    """Write a commented task folder that trains at once."""
+    import nesy
+
+    print(f"{nesy.new_task(folder)}: try `nesy train {folder}`")
+
+
+@app.command("fmt")
+def format_files(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Rule files")],
+    only_check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change")] = False,
+) -> None:
+    """Bring rule files into the canonical layout; comments are kept."""
+    import nesy
+
+    changed = [file for file in files if nesy.format_file(file, write=not only_check)]
+    for file in changed:
+        print(f"{'would change' if only_check else 'formatted'}: {file}")
+    raise typer.Exit(1 if only_check and changed else 0)
+
+
+@app.command()
+def repl() -> None:
+    """Define rules, query and explain, line by line."""
+    from nesy.tools.repl import run
+
+    run()
+
+
+@app.command()
+def lsp() -> None:
+    """Serve an editor over standard input and output (needs the extra `lsp`)."""
+    from nesy.tools.lsp import serve
+
+    serve()
 
 
 def _show(explanation: Explanation, drawing: str | None) -> None:

@@ -8,6 +8,7 @@ from nesy.learning.run import Run
 from nesy.learning.scaffold import new_task
 from nesy.learning.task import Task, load_task
 from nesy.learning.training import train
+from nesy.learning.verification import Verification, verify
 
 __all__ = [
     "CrossValidation",
@@ -15,10 +16,12 @@ __all__ = [
     "Metrics",
     "Run",
     "Task",
+    "Verification",
     "crossval",
     "evaluate",
     "fit",
     "load_task",
     "new_task",
     "train",
+    "verify",
 ]
