@@ -11,23 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nesy.errors import LimitError
 from nesy.language.functions import FunctionError
 from nesy.language.values import format_value
 from nesy.reasoning.evaluation.expressions import numbers_of
 from nesy.reasoning.evaluation.joins import Sources, Table, run_plan
-from nesy.reasoning.evaluation.kernels import EMPTY, Index, Mask, expand
+from nesy.reasoning.evaluation.kernels import EMPTY, Index, Mask, all_by_group, expand
 from nesy.reasoning.evaluation.literals import body_literals
-from nesy.reasoning.evaluation.outcomes import Elements, TooManyResults, possible_results
+from nesy.reasoning.evaluation.outcomes import Elements, Numbers, TooManyResults, possible_results
 from nesy.reasoning.evaluation.plan import make_plan
 from nesy.reasoning.evaluation.recorder import ELEMENT, Block, RecordedAggregate
 from nesy.reasoning.evaluation.relation import WIDE_BITS, Codes, Packing
 from nesy.reasoning.evaluation.rules import AggregateForm, BodyAtom, variables
 from nesy.reasoning.evaluation.state import State
 
-Numbers = NDArray[np.int64] | NDArray[np.float64]
 _GROUP = "$group"
 
 
@@ -75,7 +73,8 @@ def _evaluate(
     uncertain = np.zeros(size, dtype=np.bool_)
     uncertain[elements.group[~elements.certain]] = True
     values, has_value = _plain(form, elements, size)
-    ids = _intern_numbers(values, state)
+    whole = all_by_group(elements.is_integer, elements.group, size) & (form.function != "avg")
+    ids = _intern_numbers(values, whole, state)
     # Per new group its results, in the group's order.
     node_parts: list[Index] = []
     value_parts: list[Index] = []
@@ -138,25 +137,31 @@ def _elements(form: AggregateForm, group: list[Index], size: int, state: State, 
     group_of, _, *terms = packing.unpack(distinct)
     holds = np.zeros(len(distinct), dtype=np.bool_)
     holds[inverse[certain]] = True
-    weight = _weights(form, terms[0], state)
+    weight, is_integer = _weights(form, terms[0], state)
     if not packing.is_direct:  # codes come in order of arrival: bring the elements of a group together
         order = np.argsort(group_of, kind="stable")
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         group_of, terms, holds = group_of[order], [term[order] for term in terms], holds[order]
-        weight, inverse = weight[order], back[inverse]
-    return Elements(group_of, terms, weight, holds, inverse, body, certain)
+        weight, is_integer, inverse = weight[order], is_integer[order], back[inverse]
+    return Elements(group_of, terms, weight, is_integer, holds, inverse, body, certain)
 
 
-def _weights(form: AggregateForm, terms: Index, state: State) -> Numbers:
+def _weights(form: AggregateForm, terms: Index, state: State) -> tuple[Numbers, Mask]:
+    """The weight of each element, and whether it is an integer (a result is one if all in its group are)."""
     if form.function == "count":
-        return np.ones(len(terms), dtype=np.int64)
+        return np.ones(len(terms), dtype=np.int64), np.ones(len(terms), dtype=np.bool_)
     numbers = numbers_of(terms, state.space)
     if numbers is None:
         values = (state.space.interner.value(identity) for identity in terms.tolist())
         wrong = next(value for value in values if not isinstance(value, int | float))
         raise FunctionError(f"`#{form.function}` of `{format_value(wrong)}`, which is not a number")
-    return numbers
+    if numbers.dtype == np.int64:
+        if np.abs(numbers.astype(np.float64)).sum() >= 2.0**63:
+            raise FunctionError(f"`#{form.function}`: the result may be beyond 64-bit integers")
+        return numbers, np.ones(len(terms), dtype=np.bool_)
+    integer = [isinstance(state.space.interner.lookup(identity), int) for identity in terms.tolist()]
+    return numbers, np.array(integer, dtype=np.bool_)
 
 
 def _plain(form: AggregateForm, elements: Elements, size: int) -> tuple[Numbers, Mask]:
@@ -181,12 +186,15 @@ def _plain(form: AggregateForm, elements: Elements, size: int) -> tuple[Numbers,
     return result, np.ones(size, dtype=np.bool_) if form.function == "sum" else present
 
 
-def _intern_numbers(values: Numbers, state: State) -> Index:
+def _intern_numbers(values: Numbers, whole: Mask, state: State) -> Index:
+    """The ids of results, as integers where they are whole."""
     interner = state.space.interner
-    if values.dtype == np.int64:
-        ids = interner.intern_integers(values)
+    if whole.all():
+        ids = interner.intern_integers(values.astype(np.int64))
     else:
-        ids = np.fromiter((interner.intern(value + 0.0) for value in values.tolist()), np.int64, len(values))
+        mixed = zip(values.tolist(), whole.tolist(), strict=True)
+        numbers = (interner.intern(int(value) if is_whole else float(value) + 0.0) for value, is_whole in mixed)
+        ids = np.fromiter(numbers, np.int64, len(values))
     state.space.admit(ids)
     return ids
 
@@ -210,13 +218,15 @@ def _record(
 
     leaf, is_pure = recorder.deciding_leaves(elements.of_instance, elements.body, len(wanted), state.certain)
     begin = np.searchsorted(elements.group, np.arange(len(uncertain) + 1))
-    remembered: dict[bytes, Numbers] = {}
+    remembered: dict[tuple[object, ...], Numbers] = {}
     results: dict[int, tuple[Index, Index]] = {}
     for place in np.flatnonzero(uncertain).tolist():
         part = slice(int(begin[place]), int(begin[place + 1]))
         weight, certain = elements.weight[part], elements.certain[part]
+        if elements.is_integer[part].all():
+            weight = weight.astype(np.int64)
         choices = recorder.exclusive(leaf[part], is_pure[part])
-        pattern = b"".join(array.tobytes() for array in (weight, certain, *choices))
+        pattern = (weight.dtype.char, *(array.tobytes() for array in (weight, certain, *choices)))
         values = remembered.get(pattern)
         if values is None:
             try:
@@ -228,7 +238,7 @@ def _record(
                     f"\n  hint: raise the limit with Limits(results={10 * limit})"
                 ) from error
             remembered[pattern] = values
-        ids = _intern_numbers(values, state)
+        ids = _intern_numbers(values, np.full(len(values), values.dtype == np.int64), state)
         same = [np.full(len(ids), g[place], dtype=np.int64) for g in group]
         first = recorder.add_aggregate_nodes(form, same, [ids], len(ids), is_result=True)
         nodes = first + np.arange(len(ids))

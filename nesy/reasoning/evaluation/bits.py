@@ -141,7 +141,7 @@ def product(left: tuple[Index, Index], right: Bits) -> Bits:
     """
     words = right.shape[1]
     result = np.zeros_like(right)
-    useful = right.any(axis=1)[left[1]]
+    useful = np.any(right, axis=1)[left[1]]
     row, key = (left[0], left[1]) if useful.all() else (left[0][useful], left[1][useful])
     if not len(row):
         return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ Column = Index | int
 Columns = dict[str, Index]
 
 # Exact on small integers: a product has at most 42 bits.
-_ARRAY: dict[tuple[str, int], Callable[..., Index]] = {
+_ARRAY: dict[tuple[str, int], Callable[..., Any]] = {
     ("+", 2): operator.add,
     ("-", 2): operator.sub,
     ("*", 2): operator.mul,
@@ -136,7 +137,7 @@ def take_apart(ids: Column, functor: str, arity: int, size: int, space: Space) -
     return mask, list(arguments[:, inverse[mask]])
 
 
-def numbers_of(ids: Index, space: Space) -> NDArray[np.int64] | NDArray[np.float64] | None:
+def numbers_of(ids: Index, space: Space) -> NDArray[Any] | None:
     """The numbers that ids stand for: int64 if all are integers, else float64; None if one is no number."""
     if _is_small(ids):
         return decode_small(ids)

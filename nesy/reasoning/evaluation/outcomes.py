@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nesy.reasoning.evaluation.kernels import EMPTY, Index, Mask
 
-Numbers = NDArray[np.int64] | NDArray[np.float64]
+Numbers: TypeAlias = NDArray[Any]  # int64 or float64
 
 # Partial sums of integers in a range up to this many values are kept as the bits of one long integer.
 MAX_BITS = 1 << 22
@@ -27,6 +27,7 @@ class Elements:
     group: Index  # [n]
     terms: list[Index]
     weight: Numbers  # [n]
+    is_integer: Mask  # [n] the weight is one
     certain: Mask  # [n]
     of_instance: Index  # [i] the element of each instance
     body: Index  # [i, k] literals
@@ -35,7 +36,7 @@ class Elements:
     @classmethod
     def none(cls, width: int) -> Elements:
         nothing = np.empty(0, dtype=np.bool_)
-        return cls(EMPTY, [EMPTY] * width, EMPTY, nothing, EMPTY, np.empty((0, 0), dtype=np.int64), nothing)
+        return cls(EMPTY, [EMPTY] * width, EMPTY, nothing, nothing, EMPTY, np.empty((0, 0), dtype=np.int64), nothing)
 
 
 class Exclusive(NamedTuple):
