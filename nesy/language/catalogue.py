@@ -147,6 +147,13 @@ _READING = (
         wrong="0.5::a. 0.5::b.\n:~ a, b.",
         right="0.5::a. 0.5::b.\n:~ a, b. [1.5]",
     ),
+    Entry(
+        "N113",
+        "Too many mistakes",
+        "more than {limit} statements cannot be read; the rest of the file is left out",
+        wrong="p(.\n" * 1001,
+        right="p(a).",
+    ),
 )
 
 _NAMES = (
@@ -397,6 +404,22 @@ _DECLARATIONS = (
         right='#pred age(symbol, int).\n#facts age from "ages.csv".',
         files={"age.csv": "ann,31\nbob,old", "ages.csv": "ann,31\nbob,42"},
     ),
+    Entry(
+        "N510",
+        "A constant that is not of the declared type",
+        "{found} is not of type `{type}`",
+        wrong="#type colour = {red, green}.\n#pred paints(symbol, colour).\npaints(ann, redd).",
+        right="#type colour = {red, green}.\n#pred paints(symbol, colour).\npaints(ann, red).",
+    ),
+    Entry(
+        "N511",
+        "A variable of two types",
+        "no value of `{name}` can be of both types",
+        wrong='#pred age(symbol, int).\n#pred name(symbol, string).\nage(ann, 31). name(ann, "Ann").\n'
+        "odd(X) :- age(X, Y), name(X, Y).",
+        right='#pred age(symbol, int).\n#pred name(symbol, string).\nage(ann, 31). name(ann, "Ann").\n'
+        "known(X) :- age(X, _), name(X, _).",
+    ),
 )
 
 _PROLOG = (
@@ -456,12 +479,18 @@ _WARNINGS = (
         wrong="age(ann, 31).\nadult(X) :- age(X, _), 17 >= 18.",
         right="age(ann, 31).\nadult(X) :- age(X, A), A >= 18.",
     ),
+    Entry(
+        "N705",
+        "A predicate that two libraries define",
+        "`{name}` is defined by two included files",
+        note="facts and rules of one name and arity belong to one predicate, wherever they stand",
+        hint="rename one of them, or declare it by `#pred` if both are meant",
+        severity="warning",
+        wrong='#include "family".\n#include "firm".',
+        right='#pred head(person, person).\n#include "family".\n#include "firm".',
+        files={"family.nesy": "head(ann, bob).", "firm.nesy": "head(cy, dan)."},
+    ),
 )
 
-CATALOGUE: Mapping[str, Entry] = MappingProxyType(
-    {
-        entry.code: entry
-        for group in (_READING, _NAMES, _STRATA, _CHANCE, _DECLARATIONS, _PROLOG, _WARNINGS)
-        for entry in group
-    }
-)
+_ALL = (*_READING, *_NAMES, *_STRATA, *_CHANCE, *_DECLARATIONS, *_PROLOG, *_WARNINGS)
+CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.code: entry for entry in _ALL})

@@ -161,8 +161,7 @@ def _order(
     rule: core.Rule, required: dict[core.Signature, tuple[int, ...]], tests: dict[int, core.Comparison]
 ) -> _Ordered:
     bound: set[str] = set()
-    if len(rule.heads) == 1:
-        head = rule.heads[0]
+    for head in rule.heads if len(rule.heads) == 1 else ():
         bound.update(term_variables([head.arguments[place] for place in required.get(head.signature, ())]))
     result = _Ordered([], [], bound, list(rule.body))
     while result.stuck:
@@ -241,10 +240,9 @@ def _asked(atom: core.Atom, places: Sequence[int]) -> core.Atom:
 
 
 def _guard(rule: core.Rule, required: dict[core.Signature, tuple[int, ...]]) -> core.Literal | None:
-    if len(rule.heads) > 1:
-        return None
-    places = required.get(rule.heads[0].signature)
-    return None if places is None else core.Literal(_asked(rule.heads[0], places))
+    heads = list(rule.heads)
+    places = required.get(heads[0].signature) if len(heads) == 1 else None
+    return None if places is None else core.Literal(_asked(heads[0], places))
 
 
 def _demands(

@@ -126,6 +126,11 @@ def _read(source: Source, dialect: Dialect, folder: Path | None, reading: Readin
 
 def _include(statement: ast.Include, folder: Path | None, reading: Reading, inside: list[Path], at: str) -> None:
     span = statement.name_span
+    if statement.alias is not None:
+        instead = "predicates of included files keep their names; a collision of two libraries is reported"
+        what = f"`as {statement.alias}`"
+        reading.diagnostics.append(report("N110", statement.span, what=what, instead=instead))
+        return
     places = [place for place in (folder, resources_folder()) if place is not None]
     path = _find(statement.name, places)
     if path is None:

@@ -31,6 +31,8 @@ from nesy.source import Source, Span
 MAX_DEPTH = 100
 # Words of one statement: a longer one is a table that belongs in a file.
 MAX_WORDS = 20_000
+# A text with more mistakes than this is not a rule file; reading on would only cost time.
+MAX_ERRORS = 1000
 # Shapes kept, each of at most this many words, so that hostile files cannot fill the memory.
 _MAX_SHAPES, _MAX_SHAPE_WORDS = 4096, 400
 
@@ -79,6 +81,9 @@ class Parser:
         diagnostics: list[Diagnostic] = []
         broken: set[str] = set()
         for words in scanned.statements:
+            if len(diagnostics) >= MAX_ERRORS:
+                diagnostics.append(report("N113", Span(source, words[0].start, words[0].end), limit=MAX_ERRORS))
+                break
             try:
                 statements.append(self._statement(words, builder, source))
             except SyntaxProblem as problem:

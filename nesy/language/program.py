@@ -10,10 +10,18 @@ from nesy.diagnostics import Diagnostic, by_position
 from nesy.errors import NesyError, ProgramError, QueryError
 from nesy.language import ast, core
 from nesy.language.catalogue import report
-from nesy.language.checks.names import check_heads, check_names, known_predicates, unknown, used_atoms
+from nesy.language.checks.names import (
+    check_collisions,
+    check_heads,
+    check_names,
+    known_predicates,
+    unknown,
+    used_atoms,
+)
 from nesy.language.checks.safety import check_safety
 from nesy.language.checks.strata import components
 from nesy.language.checks.style import check_style
+from nesy.language.checks.types import check_types
 from nesy.language.collection import collection_paused
 from nesy.language.demand import direct_by_goals, given_places
 from nesy.language.files import Reading, dialect_of, read_file, read_program
@@ -200,12 +208,14 @@ def check_reading(reading: Reading) -> Checked:
             *check_heads(draft),
             *check_names(draft, known),
             *check_safety(draft),
+            *check_types(draft),
             *cycles,
         ]
     )
     if any(d.severity == "error" for d in diagnostics):
         return Checked(None, tuple(diagnostics))
-    diagnostics = by_position([*diagnostics, *check_style(draft, known, reading.sources[0].source)])
+    main = reading.sources[0].source
+    diagnostics = by_position([*diagnostics, *check_style(draft, known, main), *check_collisions(draft, main)])
     program = core.CoreProgram(
         facts=tuple(draft.facts),
         rules=tuple(draft.rules),

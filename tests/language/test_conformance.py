@@ -35,7 +35,8 @@ def test_souffle_programs_of_rules_arithmetic_and_negation_agree():
 
 
 def test_the_translator_tells_variables_from_relations_and_symbols(tmp_path):
-    text = '.decl p(x:number, s:symbol)\n.decl q(x:number)\np(-7, "a").\nq(x / 2) :- p(x, "a"), !q(0), x % 4 != 0.\n.output q'
+    declared = ".decl p(x:number, s:symbol)\n.decl q(x:number)\n.output q\n"
+    text = f'{declared}p(-7, "a").\nq(x / 2) :- p(x, "a"), !q(0), x % 4 != 0.\n'
     translation = translate(text, tmp_path)
     assert translation.text.splitlines() == [
         "#pred 'p'(_, _).",

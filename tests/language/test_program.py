@@ -187,3 +187,25 @@ def test_warnings_do_not_hinder_a_program():
     checked = check_text("p(a). q(X) :- p(X), r(Y). r(b). #query q(X).")
     assert checked.program is not None
     assert [d.code for d in checked.warnings] == ["N701"]
+
+
+def test_a_constant_of_another_type_shows_the_declaration():
+    checked = check_text("#type size = 1..3.\n#pred box(symbol, size).\nbox(a, 2). box(b, 4).\np(X) :- box(X, 5).")
+    assert [(d.code, d.span.line, d.labels[1].span.line) for d in checked.errors] == [("N510", 3, 2), ("N510", 4, 2)]
+
+
+def test_a_column_word_that_is_no_type_is_only_a_name():
+    assert check_text("#pred parent(person, person).\nparent(ann, 3).").diagnostics == ()
+
+
+def test_two_libraries_that_define_the_same_predicate_are_told_apart(tmp_path):
+    (tmp_path / "a.nesy").write_text("head(ann).\n")
+    (tmp_path / "b.nesy").write_text("head(X) :- boss(X).\nboss(bob).\n")
+    checked = check_text('#include "a".\n#include "b".\n', folder=tmp_path)
+    assert [d.code for d in checked.warnings] == ["N705"]
+    assert check_text('#include "a".\nhead(cy).\n', folder=tmp_path).diagnostics == ()
+
+
+def test_what_is_not_read_defines_no_alias(tmp_path):
+    (tmp_path / "a.nesy").write_text("head(ann).\n")
+    assert [d.code for d in check_text('#include "a" as lib.\n', folder=tmp_path).errors] == ["N110"]

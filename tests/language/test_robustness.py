@@ -1,0 +1,69 @@
+"""Whatever the text, the checker says something and comes back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from nesy.errors import ProgramError
+from nesy.language import check_text, parse
+from nesy.language.pretty import format_text
+
+TEXT = r"""p q r f X Y _ a 1 2.5 "s" 'q' ( ) [ ] { } , ; . .. : :: :- :~ <- -> = != < <= >= =:= \= is not \+ + - * / //
+mod ** | #count #sum #include #type #pred #input #neural #facts #query #evidence % %* *% true fail query evidence t 0.3"""
+WORDS = st.sampled_from([*TEXT.split(), "\n"])
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+
+
+@settings(max_examples=150, deadline=None, phases=PHASES)
+@given(st.lists(WORDS, max_size=40).map(" ".join), st.sampled_from(["nesy", "problog"]))
+def test_any_sequence_of_words_is_checked_without_a_crash(text, dialect):
+    checked = check_text(text, dialect=dialect)
+    assert (checked.program is None) == bool(checked.errors)
+    for diagnostic in checked.diagnostics:
+        assert diagnostic.render().startswith(f"{diagnostic.severity}[{diagnostic.code}]")
+        assert 0 <= diagnostic.span.start <= diagnostic.span.end <= len(diagnostic.span.source.text)
+
+
+@settings(max_examples=60, deadline=None, phases=PHASES)
+@given(st.text(max_size=60))
+def test_any_text_is_checked_without_a_crash(text):
+    check_text(text)
+
+
+@settings(max_examples=60, deadline=None, phases=PHASES)
+@given(st.lists(WORDS, max_size=25).map(" ".join))
+def test_what_parses_is_formatted_to_the_same_program(text):
+    try:
+        formatted = format_text(text)
+    except ProgramError:
+        return
+    assert parse(formatted).file.statements == parse(text).file.statements
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 200_000,
+        "p(" * 50_000 + "a" + ")" * 50_000 + ".",
+        "p([" + "a," * 100_000 + "a]).",
+        "p :- " + ",".join(["(a;b)"] * 5_000) + ".",
+        "p :- " + "not " * 50_000 + "a.",
+        "p :- " + "; ".join("a" * 5_000) + ".",
+        "p(:-q.\n" * 20_000,
+        "'" * 200_000,
+        "%*" + "x" * 200_000,
+        "p(" + "9" * 200_000 + ").",
+        "p(1e" + "9" * 100_000 + ").",
+        "p(9 ** 9 ** 9 ** 9).",
+        "".join(f"p{i} :- p{i + 1}. " for i in range(3_000)) + "p3000 :- not p0.",
+    ],
+    ids=lambda text: text[:12],
+)
+def test_hostile_texts_come_back_in_bounded_time(text):
+    start = time.process_time()
+    assert check_text(text).errors
+    assert time.process_time() - start < 10
