@@ -6,6 +6,11 @@ from nesy.reasoning.evaluation import ground as ground
 from nesy.reasoning.readings.budget import Budget as Budget
 from nesy.reasoning.readings.exact import Reading as Reading
 from nesy.reasoning.readings.exact import exact as exact
+from nesy.reasoning.readings.godel import godel as godel
 from nesy.reasoning.readings.kbest import best_proofs as best_proofs
 from nesy.reasoning.readings.probabilities import Probabilities as Probabilities
 from nesy.reasoning.readings.proof import Proof as Proof
+from nesy.reasoning.readings.sampling import Samples as Samples
+from nesy.reasoning.readings.sampling import sample as sample
+from nesy.reasoning.readings.worlds import World as World
+from nesy.reasoning.readings.worlds import best_worlds as best_worlds

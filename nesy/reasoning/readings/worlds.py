@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import inf, log
 
-from nesy.errors import LimitError
+from torch import Tensor
+
+from nesy.errors import InconsistentError, LimitError
 from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.readings.assumptions import joint_probability
 from nesy.reasoning.readings.budget import Budget
 from nesy.reasoning.readings.conditioning import Conditioning, Facts
 from nesy.reasoning.readings.diagram import Diagram
+from nesy.reasoning.readings.formula import FormulaMaker
+from nesy.reasoning.readings.frontier import compile_frontier
 from nesy.reasoning.readings.problem import Problem
 from nesy.reasoning.readings.proof import Absent, Aggregated, Assumed, Derived, Proof, Step, assumptions
 
@@ -38,7 +43,7 @@ def proofs_from_worlds(graph: DerivationGraph, problem: Problem, leaf: Sequence[
             f"{len(problem.branches)} choices through aggregates or negated recursion; that is too many to enumerate"
         )
     kept: list[tuple[frozenset[int], Proof]] = []
-    for outcomes in best_paths(diagram, prior, k * _WORLDS_PER_PROOF):
+    for outcomes in best_paths(diagram, diagram.holds[0].tolist(), prior, k * _WORLDS_PER_PROOF):
         facts = conditioning.propagation.start()
         for position, outcome in outcomes:
             branch = problem.branches[position]
@@ -55,15 +60,66 @@ def proofs_from_worlds(graph: DerivationGraph, problem: Problem, leaf: Sequence[
     return sorted((proof for _, proof in kept), key=lambda proof: -proof.probability)
 
 
-def best_paths(diagram: Diagram, prior: Sequence[Sequence[float]], k: int) -> list[list[tuple[int, int]]]:
-    """The k most probable paths from the start to an end where the first target holds, best first.
+@dataclass(frozen=True)
+class World:
+    """One outcome for each choice: the leaves that hold, and the probability of exactly that."""
+
+    leaves: tuple[int, ...]
+    probability: float
+
+
+def best_worlds(graph: DerivationGraph, leaf: Tensor | Sequence[float], k: int = 1) -> list[World]:
+    """The k most probable worlds that agree with all evidence and constraints, most probable first.
+
+    Choices that no evidence and no constraint depends on take their likeliest outcome in all of them.
+
+    Shapes: leaf [L], the probability of each leaf.
+    Raises: InconsistentError where no world agrees, LimitError where there is too much to compile.
+    Source: most probable explanation by max-product, Dechter, "Bucket elimination", 1999.
+    """
+    chances: list[float] = leaf.detach().double().tolist() if isinstance(leaf, Tensor) else [float(p) for p in leaf]
+    conditions = [*graph.evidence.tolist(), *(2 * graph.constraint + 1).tolist()]
+    formula = FormulaMaker(graph).make([], conditions)
+    diagram = compile_frontier(formula.shape, Budget().start())
+    if diagram is None:
+        raise LimitError("the evidence and constraints depend on too much for their most probable worlds to be found")
+    prior = [[chances[number] for number in leaves] for leaves in formula.leaf]
+    decided = {choice: branch for branch, choice in enumerate(formula.choice)}
+    worlds: list[World] = []
+    for path in best_paths(diagram, diagram.final.tolist(), prior, k):
+        taken = dict(path)
+        leaves: list[int] = []
+        probability = 1.0
+        for choice in range(graph.choices.num_choices):
+            own = range(int(graph.choices.ptr[choice]), int(graph.choices.ptr[choice + 1]))
+            options = [(chances[number], number) for number in own]
+            if graph.choices.has_rest[choice]:
+                options.append((max(0.0, 1.0 - sum(chances[number] for number in own)), -1))
+            if choice in decided:
+                outcome = taken[decided[choice]]
+                mine = formula.leaf[decided[choice]]
+                options = [o for o in options if (o[1] == mine[outcome] if outcome >= 0 else o[1] not in mine)]
+            chance, number = max(options)
+            probability *= chance
+            if number >= 0:
+                leaves.append(number)
+        worlds.append(World(tuple(leaves), probability))
+    if not worlds:
+        raise InconsistentError("no possible world agrees with the evidence and constraints")
+    return sorted(worlds, key=lambda world: -world.probability)
+
+
+def best_paths(
+    diagram: Diagram, ends: Sequence[int], prior: Sequence[Sequence[float]], k: int
+) -> list[list[tuple[int, int]]]:
+    """The k most probable paths from the start to one of the ends, best first.
 
     A path is a list of (branch, outcome), -1 for none of the branch's outcomes that matter.
     """
     weight = [[*chances, max(0.0, 1.0 - sum(chances))] for chances in prior]
     # For each state its best continuations: (log probability, edge, rank of the continuation after the edge).
     best: list[list[tuple[float, int, int]]] = [[] for _ in range(diagram.num_states)]
-    for state in diagram.holds[0].tolist():
+    for state in ends:
         best[state] = [(0.0, -1, 0)]
     edges = zip(*(a.tolist() for a in (diagram.source, diagram.target, diagram.branch, diagram.outcome)), strict=True)
     for edge, (source, target, branch, outcome) in reversed(list(enumerate(edges))):
