@@ -1,4 +1,4 @@
-"""What every test shares: hypothesis profiles, and shape types checked at run time."""
+"""What every test shares: hypothesis profiles."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ OUTSIDE = {
     "resources": set(),
     "language": {"lark", "networkx", "numpy", "pyarrow"},
     "hdc": {"torch", "numpy", "sklearn", "safetensors", "scipy"},
-    "reasoning": {"torch", "numpy", "pysdd", "networkx", "scipy"},
+    "reasoning": {"torch", "numpy", "networkx", "scipy"},
     "perception": {"torch", "numpy", "tiktoken", "tokenizers", "transformers", "peft", "sklearn", "PIL"},
     "solver": {"z3", "numpy", "networkx", "torch"},
     "explanation": {"networkx", "rich", "numpy", "torch"},
