@@ -46,14 +46,16 @@ def shares(model: VSA, members: Tensor, query: Tensor, weights: Tensor | None = 
         members, query = members.to(torch.float32), query.to(torch.float32)
     scaled = members if weights is None else members * weights.to(members.dtype)[:, None]
     total = scaled.sum(0)
-    if isinstance(model, MAP | BSC) or total.is_complex():
+    # The bundle is sum / size, and its own length is `length`.
+    if isinstance(model, MAP | BSC):
+        size, length = total.abs(), model.dim**0.5
+    elif total.is_complex():
         size = total.abs()
+        length = (size > 0).sum().sqrt()
     else:
-        size = torch.linalg.vector_norm(total).expand(total.shape)
+        size, length = torch.linalg.vector_norm(total).expand(total.shape), 1.0
     unit_query = query / torch.linalg.vector_norm(query)
-    spread = unit_query.conj() / torch.where(size > 0, size, torch.inf)
-    if isinstance(model, MAP | BSC) or total.is_complex():
-        spread = spread / (size > 0).sum().sqrt() if total.is_complex() else spread / model.dim**0.5
+    spread = unit_query.conj() / torch.where(size > 0, size, torch.inf) / length
     parts = (scaled * spread).sum(-1)
     parts = parts.real if parts.is_complex() else parts
     return Shares(parts, similarity - parts.sum(), similarity)
