@@ -10,9 +10,11 @@ Nodes are numbered 0..N-1:
     L .. N-1            derived atoms, and the possible results of aggregates
 
 A literal is `2 * node + negated`. Derivations (hyperedges) 0..E-1 are sorted by head; derivation e says
-`head[e]` holds if all literals of its body hold. A node may have no derivation only if it is a leaf
-or an aggregate's result. An empty body means certain. Positive cycles are possible (recursion); negation never
-goes through a cycle.
+`head[e]` holds if all literals of its body hold. A body is in the order of its rule, with the leaf last where
+the rule makes a choice; a negated literal whose atom no world has is left out. A node may have no derivation
+only if it is a leaf or an aggregate's result. An empty body means certain. A node that holds in every world has
+only derivations that do, and they lead back to facts without a cycle; other nodes may depend on each other
+in a cycle (recursion), but never through a negation.
 """
 
 from __future__ import annotations

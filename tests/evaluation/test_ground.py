@@ -80,6 +80,16 @@ def test_a_query_with_constants_derives_only_what_it_needs_and_that_in_full(line
     }
 
 
+def test_a_recursion_may_aggregate_over_what_lies_below_it():
+    core = parse_program("""0.5::e(1,2). 0.5::e(2,3). 0.4::e(2,1). 0.5::w(1). w(2). 0.3::w(3). r(1,0).
+        r(Y,M) :- r(X,N), e(X,Y), S = #sum{W : w(W), W < Y}, M = (N + S) mod 3. #query r(X,Y).""")
+    graph = ground(core)
+    for _, decided, model in worlds(core):
+        true = graph_world(graph, decided)
+        found = {as_row(a.atom) for a in graph.query if a.literal is not None and true[a.literal >> 1]}
+        assert found == {row for row in model if row[0] == "r"}
+
+
 FREE = [f"#query {name}({','.join('XYZ'[:arity])})." for name, arity in ARITY.items()]
 
 
