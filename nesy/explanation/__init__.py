@@ -4,6 +4,7 @@ tell                                  proofs over a derivation graph -> Story
 to_text, to_console, to_dict          a story for the terminal, and as data
 to_svg, to_png, to_html, to_dot, to_markdown      a story as a picture, a page, a graph file, a note
 blame                                 which leaves an answer rests on
+tilt                                  which decisions, taken otherwise, make another answer the most probable
 change_section, repair_section, why_not_section   what the solver found out, as sections of a story
 Sighting, Saw                         what an encoder saw in the input, told by the caller
 """
@@ -19,6 +20,7 @@ from nesy.explanation.story import Blame, Saw, Section, Sighting, Step, Story
 from nesy.explanation.svg import to_svg
 from nesy.explanation.tell import tell
 from nesy.explanation.terminal import render, to_console, to_text
+from nesy.explanation.tilt import tilt
 
 __all__ = [
     "Blame",
@@ -32,6 +34,7 @@ __all__ = [
     "render",
     "repair_section",
     "tell",
+    "tilt",
     "to_console",
     "to_dict",
     "to_dot",

@@ -21,7 +21,8 @@ def change_section(change: Change) -> Section:
             lines = [_change(one) for one in change.changes]
             if change.instead:
                 lines.append(f"then {', '.join(change.instead)}")
-            lines.append(f"a world {_times(change.odds)} as likely; fewer changes would not do")
+            fewer = "; fewer changes would not do" if len(change.changes) > 1 else ""
+            lines.append(f"{_times(change.odds)} as likely as what it rests on{fewer}")
     return Section("what would change it", tuple(lines), "change", data=asdict(change))
 
 
@@ -44,14 +45,18 @@ def why_not_section(found: WhyNot) -> Section:
             lines.append(found.reason)
         case "unknown":
             lines.append(f"what is missing is unknown: {found.reason}")
-    return Section(f"why not {found.answer}", tuple(dict.fromkeys(lines)), "why_not", data=asdict(found))
+    return Section(f"why not {found.answer}", tuple(lines), "why_not", data=asdict(found))
 
 
 def repair_section(found: Repair) -> Section:
     """Which proposals violate constraints, and the most probable repair."""
     lines: list[str] = []
+    told = ""
     for conflict in found.conflicts:
-        lines.append(f"{conflict.place}: {conflict.constraint}" if conflict.place else conflict.constraint)
+        constraint = f"{conflict.place}: {conflict.constraint}" if conflict.place else conflict.constraint
+        if constraint != told:
+            lines.append(constraint)
+            told = constraint
         lines.append(f"    violated by {', '.join(conflict.proposals) or 'every world'}")
     match found.verdict:
         case "consistent":

@@ -25,7 +25,7 @@ from nesy.solver.engine import DEFAULT_TIMEOUT, Session
 from nesy.solver.graph_clauses import GraphClauses, outcome_probability
 from nesy.solver.worlds import Worlds
 
-MAX_CONFLICTS = 20  # minimal sets shown per constraint; there may be exponentially many
+MAX_CONFLICTS = 5  # minimal sets per constraint: enough to see what is wrong; there may be exponentially many
 
 
 def repair(
