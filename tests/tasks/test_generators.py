@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nesy.errors import TaskError
+from nesy.errors import DataError, TaskError
 from nesy.learning.generators import digits, negation
 from nesy.perception.image.sources import digits as all_digits
 from nesy.perception.text.words import split_words
@@ -105,3 +105,32 @@ def test_the_same_seed_gives_the_same_sentences():
     assert len(negation.rows("test", 0, 0, test=101)) == 101
     with pytest.raises(TaskError, match="the option `train` of the generator `negation` must be from 1"):
         negation.rows("train", 0, 0, train=0)
+
+
+def idx(array):
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+def test_digits_of_another_set_come_from_a_folder_of_idx_files(tmp_path):
+    pixels = np.arange(70 * 6).reshape(70, 2, 3) % 256
+    labels = np.arange(70) % 10
+    (tmp_path / "images.idx3-ubyte").write_bytes(idx(pixels))
+    (tmp_path / "labels.idx1-ubyte").write_bytes(idx(labels))
+    sizes = {split: len(digits.rows(split, 0, 0, path=str(tmp_path))) for split in ("train", "dev", "test")}
+    assert sizes == {"train": 25, "dev": 5, "test": 5}
+    last = digits.rows("test", 0, 0, path=str(tmp_path))[-1]
+    assert [picture.name for picture in last["images"]] == [f"{tmp_path / 'images.idx3-ubyte'}:{n}" for n in (68, 69)]
+    assert last["sum"] == 8 + 9
+    np.testing.assert_allclose(last["images"][1].pixels * 255, pixels[69], rtol=1e-5)
+
+
+def test_a_folder_without_the_two_idx_files_is_refused(tmp_path):
+    with pytest.raises(DataError) as error:
+        digits.rows("train", 0, 0, path=str(tmp_path))
+    expected = "expected one .idx3-ubyte file of pictures and one .idx1-ubyte of labels, found none"
+    assert str(error.value) == f"{tmp_path}: {expected}"
+    (tmp_path / "images.idx3-ubyte").write_bytes(idx(np.zeros((3, 2, 2))))
+    (tmp_path / "labels.idx1-ubyte").write_bytes(idx(np.array([1, 2, 77])))
+    with pytest.raises(DataError, match="expected a digit for each of the 3 pictures"):
+        digits.rows("train", 0, 0, path=str(tmp_path))
