@@ -121,7 +121,7 @@ def _required(draft: Draft) -> dict[core.Signature, tuple[int, ...]]:
                 continue
             more = _fewest_places(rule, required, draft.tests)
             if more is not None:
-                signature = rule.heads[0].signature
+                signature = next(iter(rule.heads)).signature
                 required[signature] = tuple(sorted({*required.get(signature, ()), *more}))
                 changed = True
     return required

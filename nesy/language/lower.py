@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nesy.diagnostics import Diagnostic, Label
@@ -437,7 +437,10 @@ class Lowering:
         Where a body does not have a variable of the others, `_` stands for it.
         """
         assert body is not None
-        names = [name for name in dict.fromkeys(variable.name for variable in variables(body)) if name != "_"]
+        # Each value of a `_` is a way of its own for the body to hold, so it is part of the assignment too.
+        taken = set(outside)
+        bodies = [tuple(_named(condition, taken) for condition in conditions) for conditions in bodies]
+        names = list(dict.fromkeys(v.name for conditions in bodies for v in variables(conditions) if v.name != "_"))
         padded: list[tuple[ast.Body, ...]] = []
         for conditions in bodies:
             present = {variable.name for variable in variables(conditions)}
@@ -495,6 +498,32 @@ def _neural_heads(
     if values is None:
         return (core.Atom(atom.name, key, atom.span),)
     return tuple(core.Atom(atom.name, (*key, core.Constant(value)), atom.span) for value in values)
+
+
+def _named(term: ast.Body, taken: set[str]) -> ast.Body:
+    """A positive condition with a name for each `_`; others are left, for `_` means "any" in them."""
+    match term:
+        case ast.Call() | ast.Operation() | ast.ListTerm() | ast.Variable():
+            return _named_term(term, taken)
+        case _:
+            return term
+
+
+def _named_term(term: ast.Term, taken: set[str]) -> ast.Term:
+    match term:
+        case ast.Variable("_", span):
+            number = 1
+            while (name := f"_Any{number}") in taken:
+                number += 1
+            taken.add(name)
+            return ast.Variable(name, span)
+        case ast.Call(arguments=arguments) | ast.Operation(arguments=arguments):
+            return replace(term, arguments=tuple(_named_term(argument, taken) for argument in arguments))
+        case ast.ListTerm(items, tail):
+            named = tuple(_named_term(item, taken) for item in items)
+            return replace(term, items=named, tail=None if tail is None else _named_term(tail, taken))
+        case _:
+            return term
 
 
 def _probability(value: int | float, span: Span) -> float:

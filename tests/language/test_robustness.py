@@ -12,8 +12,9 @@ from nesy.errors import ProgramError
 from nesy.language import check_text, parse
 from nesy.language.pretty import format_text
 
-TEXT = r"""p q r f X Y _ a 1 2.5 "s" 'q' ( ) [ ] { } , ; . .. : :: :- :~ <- -> = != < <= >= =:= \= is not \+ + - * / //
-mod ** | #count #sum #include #type #pred #input #neural #facts #query #evidence % %* *% true fail query evidence t 0.3"""
+TEXT = r"""p q r f X Y _ a 1 2.5 "s" 'q' ( ) [ ] { } , ; . .. : :: :- :~ <- -> = != < <= >= =:= \= is not \+ + -
+* / // mod ** | #count #sum
+#include #type #pred #input #neural #facts #query #evidence % %* *% true fail query evidence t 0.3"""
 WORDS = st.sampled_from([*TEXT.split(), "\n"])
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 
