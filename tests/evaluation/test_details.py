@@ -235,6 +235,13 @@ def test_a_recursion_that_counts_for_ever_is_stopped_and_named():
     assert lines[2] == "  hint: does the rule reach an end? if so, raise the limit with Limits(tuples=1000)"
 
 
+@pytest.mark.parametrize("step", ["p(X,Y), e(Y,Z)", "p(X,Y), p(Y,Z)"])
+def test_a_dense_recursion_is_limited_before_its_rows_are_made(step):
+    ring = "".join(f"e({i},{(i + 1) % 300})." for i in range(300))
+    with pytest.raises(LimitError, match=r"(?s)the limit of 50,000 derived tuples.*rule for `p\(X,Z\)`"):
+        evaluate(parse_program(f"{ring} p(X,Y) :- e(X,Y). p(X,Z) :- {step}."), limits=Limits(tuples=50_000))
+
+
 def test_a_growing_structure_is_stopped_and_named():
     with pytest.raises(LimitError) as caught:
         evaluate(parse_program("n(z). n(s(X)) :- n(X).", "s.nesy"), limits=Limits(depth=20))

@@ -123,6 +123,10 @@ def num_words(n: int) -> int:
     return (n + 63) // 64
 
 
+def count_bits(bits: Bits) -> int:
+    return int(np.bitwise_count(bits).sum())
+
+
 def bits_to_pairs(bits: Bits) -> tuple[Index, Index]:
     """The places of set bits, by row: only words that are not zero are looked into."""
     words = bits.shape[1]
@@ -227,6 +231,7 @@ def path_fixpoint(
         start = pairs[signature] if at_end else pairs[signature].turned
         reached = closure(Pairs(n, bits=steps))
         total = start.bits | product(start.edges, reached)
+        guard.added(paths[0].form.rule, count_bits(total & ~start.bits))
         pairs[signature] = Pairs(n, bits=total) if at_end else Pairs(n, bits=total).turned
         return
     delta = {signature: pairs[signature] for signature in growing}
@@ -244,6 +249,7 @@ def path_fixpoint(
             full = pairs[signature].bits
             new = found & ~full
             if new.any():
+                guard.added(next(path.form.rule for path in paths if path.head == signature), count_bits(new))
                 delta[signature] = Pairs(n, bits=new)
                 pairs[signature] = Pairs(n, bits=full | new)
 

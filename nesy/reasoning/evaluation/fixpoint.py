@@ -150,6 +150,5 @@ def _by_bits(rules: Sequence[tuple[RuleForm, tuple[int, ...], list[BodyAtom]]], 
         relation = state.relation(signature)
         first, second = pairs[signature].edges
         sample = [np.zeros(len(first), dtype=np.int64)] if relation.sampled else []
-        new = relation.replace(relation.pack([*sample, ids[first], ids[second]], len(first)))
-        state.guard.added(next(p.form.rule for p in chosen if p.head == signature), new)
+        relation.replace(relation.pack([*sample, ids[first], ids[second]], len(first)))
     return True

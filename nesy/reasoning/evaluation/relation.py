@@ -257,11 +257,9 @@ class Relation:
             self._delta = Run(self._packing, new)
         return len(new)
 
-    def replace(self, keys: Index) -> int:
-        """Put all rows in place of those so far: sorted keys of at least the old rows. Returns how many were new."""
-        before = len(self)
+    def replace(self, keys: Index) -> None:
+        """Put all rows in place of those so far: sorted keys of at least the old rows."""
         self._old, self._delta = [Run(self.packing, keys)], None
-        return len(keys) - before
 
     def settle(self) -> Run:
         """All rows as one run; the relation is complete."""
