@@ -10,6 +10,8 @@ few shapes. What holds of a core program:
   predicate are all a rule with a choice; everything else is deterministic;
 * a soft constraint is a hard one with one more random condition (see `Rule.choice` of constraints);
 * strong negation `-p(X)` is the predicate `-p` and a constraint that keeps it apart from `p`;
+* a predicate whose name has a blank is made by the language, for a part of a body (`some p(+,_)`, `(a(X), b(X))`)
+  or for what a ProbLog goal asks (`asked p(+)`); its rules have the span of that part;
 * `facts` are ground and certain, and so are the rows of `tables`; all else is in `rules`.
 """
 
