@@ -22,7 +22,9 @@ from torch import Tensor
 from nesy.reasoning.derivation import Index
 from nesy.reasoning.readings.formula import And, Formula, Gate, Leaf, Loop, Total, Value
 
-_LONGEST_DIRECT = 128  # coefficients up to which the plain product is as fast as an FFT, and exact in relative terms
+_LONGEST_DIRECT = (
+    24  # coefficients up to which the plain product costs no more than an FFT; it keeps relative accuracy too
+)
 _FEWEST = 3  # choices that are worth it
 _MOST_VALUES = 1_000_000  # of a sum: a distribution of 8 MB for each row of a batch
 
@@ -46,14 +48,15 @@ class Lifted:
         """
         device = inputs.device
         num, most = len(self.row), int(self.weight.max()) + 1
-        chance = inputs[torch.from_numpy(self.row[:, :-1]).to(device)]  # [n, K - 1, B]
+        rows = torch.from_numpy(self.row[:, :-1].reshape(-1)).to(device)
+        chance = inputs.index_select(0, rows).unflatten(0, (num, -1))  # [n, K - 1, B]
         chance = torch.cat([chance, (1 - chance.sum(1, keepdim=True)).clamp_min(0)], dim=1)
         place = torch.from_numpy(self.weight + most * np.arange(num)[:, None]).to(device)
         start = inputs.new_zeros(num * most, inputs.shape[1]).index_add(0, place.reshape(-1), chance.flatten(0, 1))
         total = convolve_all(start.unflatten(0, (num, most)))
         total = torch.cat([total, total.new_zeros(1, total.shape[1])])
         wanted = np.where((self.wanted >= 0) & (self.wanted < len(total) - 1), self.wanted, len(total) - 1)
-        found = total[torch.from_numpy(wanted).to(device)]
+        found = total.index_select(0, torch.from_numpy(wanted).to(device))
         return torch.cat([found, (1 - found.sum(0, keepdim=True)).clamp_min(0)])
 
 
@@ -80,10 +83,10 @@ def _convolve(left: Tensor, right: Tensor) -> Tensor:
         points = 1 << (length - 1).bit_length()
         product = torch.fft.rfft(left, points, dim=1) * torch.fft.rfft(right, points, dim=1)
         return torch.fft.irfft(product, points, dim=1)[:, :length].clamp_min(0)
-    # Row i of the Toeplitz layout is `right` moved by i: a view of a padded copy, so one product does it.
-    padded = torch.nn.functional.pad(right, (0, 0, size - 1, size - 1)).transpose(1, 2)  # [n, B, 3V - 2]
-    windows = padded.unfold(2, size, 1).flip(3)  # [n, B, 2V - 1, V]
-    return torch.einsum("nblv,nvb->nlb", windows, left)
+    product = left.new_zeros(left.shape[0], length, left.shape[2])
+    for i in range(size):
+        product = product + torch.nn.functional.pad(left[:, i : i + 1] * right, (0, 0, i, size - 1 - i))
+    return product
 
 
 def lift(formula: Formula) -> tuple[Formula, list[tuple[int, tuple[float, ...]]]]:

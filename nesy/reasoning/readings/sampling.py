@@ -67,10 +67,7 @@ def sample(
         weight, held = _run(formula, chances, num_worlds, generator)
         total = weight.sum()
         if total <= 0:
-            raise InconsistentError(
-                f"none of {num_worlds} sampled worlds agrees with the evidence and constraints: "
-                "use exact inference, or sample more worlds"
-            )
+            raise _no_world(num_worlds)
         size = total**2 / (weight**2).sum()
         for query, holds in zip(part.queries, held, strict=True):
             p = min(1.0, float(weight[holds].sum() / total))
@@ -85,7 +82,16 @@ def sample(
                 generator = np.random.default_rng([seed, len(graph.query) + len(chance)])
                 chance[group] = float(_run(maker.make([], group), chances, num_worlds, generator)[0].mean())
             answer.evidence[query] *= chance[group]
+    if (answer.evidence <= 0).any():
+        raise _no_world(num_worlds)
     return answer
+
+
+def _no_world(num_worlds: int) -> InconsistentError:
+    return InconsistentError(
+        f"none of {num_worlds} sampled worlds agrees with the evidence and constraints: "
+        "use exact inference, or sample more worlds"
+    )
 
 
 def _run(
