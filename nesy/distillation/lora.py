@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,7 +25,7 @@ from nesy.learning.progress import Reporter
 from nesy.learning.seeding import number, permutation
 
 RANK = 8
-EPOCHS = 3
+EPOCHS = 2
 BATCH = 32
 LEARNING_RATE = 1e-3  # peak; low-rank factors start at zero and want larger steps than full weights
 WARMUP = 0.1  # share of the steps
@@ -104,7 +105,7 @@ def _fine_tune(
             model = model.to(choose_device(device)).train()
             target = torch.tensor([list(names).index(answer) for answer in answers])
             _epochs(model, teacher, texts, target, seed, reporter)
-            merged = model.merge_and_unload()  # pyright: ignore[reportCallIssue]
+            merged: Any = model.merge_and_unload()  # pyright: ignore[reportCallIssue]
             merged.eval().save_pretrained(out)
             teacher.backbone.tokenizer.save_pretrained(out)
     finally:
@@ -115,6 +116,7 @@ def _fine_tune(
 def _epochs(model, teacher: Teacher, texts: Sequence[str], target: torch.Tensor, seed: int, reporter: Reporter) -> None:
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, weight_decay=0.01)
+    device = teacher.backbone.device
     per_epoch = -(-len(texts) // BATCH)
     total, step = per_epoch * EPOCHS, 0
     for epoch in range(EPOCHS):
@@ -130,10 +132,19 @@ def _epochs(model, teacher: Teacher, texts: Sequence[str], target: torch.Tensor,
             for group in optimizer.param_groups:
                 group["lr"] = LEARNING_RATE * share
             batch = teacher.backbone.encode([texts[i] for i in rows])
-            loss = torch.nn.functional.cross_entropy(model(**batch).logits, target[rows].to(teacher.backbone.device))
+            with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+                logits = model(**batch).logits
+            loss = torch.nn.functional.cross_entropy(logits.float(), target[rows].to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             step += 1
             reporter.step(len(rows), float(loss.detach()))
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether half-width floats are faster here: elsewhere a CPU emulates them, slowly."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()

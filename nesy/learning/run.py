@@ -60,9 +60,31 @@ class Run:
 
     def __str__(self) -> str:
         lines = [str(self.test or self.dev)]
+        if teacher := self.extra.get("teacher"):
+            lines += ["", *_beside(self, teacher), ""]
         lines.append(f"best of {self.epochs} epochs: {self.best_epoch}; {self.seconds:.1f} s")
         lines.append(f"run: {self.folder}")
         return "\n".join(lines)
+
+
+def _beside(run: Run, teacher: Mapping[str, Any]) -> list[str]:
+    """Student and teacher in two columns."""
+    student = (run.test or run.dev).to_dict()
+    rows = [("accuracy", *(f"{each['accuracy']:.2%}" for each in (student, teacher)))]
+    for name, figures in student["slices"].items():
+        rows.append((name, f"{figures['accuracy']:.2%}", f"{teacher['slices'][name]['accuracy']:.2%}"))
+    rows.append(("log-loss", f"{student['log_loss']:.4f}", f"{teacher['log_loss']:.4f}"))
+    rows.append(("ece", f"{student['ece']:.4f}", f"{teacher['ece']:.4f}"))
+    rows.append(("parameters", f"{run.extra['parameters']:,}", f"{teacher['parameters']:,}"))
+    rows.append(("answers/s", f"{student['answers_per_second']:,.0f}", f"{teacher['answers_per_second']:,.0f}"))
+    width = max(len(name) for name, _, _ in rows)
+    lines = [f"{'':<{width}} {'student':>12} {'teacher':>12}"]
+    lines += [f"{name:<{width}} {left:>12} {right:>12}" for name, left, right in rows]
+    lines.append(
+        f"they agree on {teacher['agreement']:.2%} of the rows; KL from the teacher {teacher['kl']:.4f} nats; "
+        f"{teacher['num_disagreements']:,} disagreements, the surest in {METRICS_FILE}"
+    )
+    return lines
 
 
 def task_document(task: Task, data: Path | None, seed: int) -> dict[str, Any]:

@@ -25,6 +25,9 @@ def test_with_all_weight_on_it_a_student_says_what_a_random_teacher_says(
     saved = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert saved["method"] == "distillation"
     assert saved["teacher"]["rows"] == 30
+    lines = str(run).splitlines()
+    assert "student      teacher" in next(line for line in lines if "teacher" in line)
+    assert any(line.startswith("they agree on ") for line in lines)
     assert len(saved["teacher"]["disagreements"]) == min(20, saved["teacher"]["num_disagreements"])
 
 
