@@ -428,7 +428,7 @@ def main() -> None:
             smokers,
             arguments,
             batch=1,
-            budget=lambda _: Budget(time=120),
+            budget=lambda _: Budget(time=1200),
             peers=lambda n: [("ProbLog", problog, (smokers(n),))],
         ),
         "bounds": lambda: section(
@@ -437,7 +437,7 @@ def main() -> None:
             smokers,
             arguments,
             batch=1,
-            budget=lambda _: Budget(time=120, epsilon=0.009),
+            budget=lambda _: Budget(time=1200, epsilon=0.009),
         ),
         "markov": lambda: section(
             "Hidden Markov model of T steps, all observed",

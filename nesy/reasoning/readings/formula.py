@@ -123,6 +123,7 @@ class FormulaMaker:
         self.aggregate_of: dict[int, int] = {}
         self.value_of: dict[int, float] = {}
         self.elements: list[list[int]] = []
+        self.choices_of: dict[int, set[int]] = {}
         for number, aggregate in enumerate(graph.aggregates):
             self.elements.append(aggregate.element.tolist())
             self.value_of.update(zip(aggregate.result.tolist(), aggregate.value.tolist(), strict=True))
@@ -151,11 +152,20 @@ class FormulaMaker:
             if node < self.num_leaves:
                 found.add(self.of_leaf[node])
                 continue
+            if node in self.aggregate_of:
+                found |= self._choices_of_aggregate(self.aggregate_of[node])
+                continue
             for child in self.below(node):
                 if child not in seen:
                     seen.add(child)
                     stack.append(child)
         return found
+
+    def _choices_of_aggregate(self, number: int) -> set[int]:
+        """The choices that an aggregate depends on; kept, as many results ask for them."""
+        if number not in self.choices_of:
+            self.choices_of[number] = set().union(*(self.choices_below(2 * e) for e in self.elements[number]))
+        return self.choices_of[number]
 
     def make(self, targets: Sequence[int], conditions: Sequence[int]) -> Formula:
         """The formula of some literals of the graph."""
@@ -171,6 +181,7 @@ class _Making:
         self.branch: dict[int, int] = {}  # choice of the graph -> branch
         self.choices: list[int] = []  # of each branch
         self.leaves: list[list[int]] = []
+        self.totals: dict[int, int] = {}  # aggregate of the graph -> literal of its gate
 
     def run(self, targets: Sequence[int], conditions: Sequence[int]) -> Formula:
         for literal in (*targets, *conditions):
@@ -309,10 +320,12 @@ class _Making:
 
     def _value(self, node: int) -> int:
         maker = self.maker
-        aggregate = maker.graph.aggregates[maker.aggregate_of[node]]
-        inputs = tuple(self.literal[element] for element in maker.elements[maker.aggregate_of[node]])
-        total = self._gate(Total(aggregate.function, inputs, tuple(aggregate.weight.tolist())))
-        return self._gate(Value(total >> 1, maker.value_of[node]))
+        number = maker.aggregate_of[node]
+        if number not in self.totals:
+            aggregate = maker.graph.aggregates[number]
+            inputs = tuple(self.literal[element] for element in maker.elements[number])
+            self.totals[number] = self._gate(Total(aggregate.function, inputs, tuple(aggregate.weight.tolist())))
+        return self._gate(Value(self.totals[number] >> 1, maker.value_of[node]))
 
     def _loop(self, members: list[int]) -> None:
         atom = {node: i for i, node in enumerate(members)}
