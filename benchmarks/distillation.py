@@ -72,8 +72,8 @@ def sst_rows(sst: Path, place: Path) -> Path:
     return folder
 
 
-def unlabelled_rows(snippets: Path, sst: Path, place: Path) -> Path:
-    """The MR snippets that are no sentence of the dev file, in whatever spelling."""
+def unlabelled_rows(snippets: Path, sst: Path, place: Path, count: int) -> Path:
+    """Evenly picked MR snippets that are no sentence of the dev file, in whatever spelling."""
     dev = {
         _letters(r.record["text"]) for r in read_records(sst / "sst2_dev.tsv", header=False, columns=("text", "label"))
     }
@@ -84,7 +84,7 @@ def unlabelled_rows(snippets: Path, sst: Path, place: Path) -> Path:
         if _letters(located.record["text"]) not in dev
     ]
     path = place / "unlabelled.txt"
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines[:: max(1, len(lines) // count)][:count]) + "\n")
     return path
 
 
@@ -136,6 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sst", type=Path, default=SHARED / "sst")
     parser.add_argument("--unlabelled", type=Path, default=SHARED / "mr_polarity")
+    parser.add_argument("--unlabelled-rows", type=int, default=8000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--learning-rate", type=float, default=5e-3)
@@ -150,7 +151,7 @@ def main() -> None:
         place = Path(scratch)
         runs = options.runs or place / "runs"
         data = sst_rows(options.sst, place)
-        unlabelled = unlabelled_rows(options.unlabelled, options.sst, place)
+        unlabelled = unlabelled_rows(options.unlabelled, options.sst, place, options.unlabelled_rows)
         bare = task_folder(place, with_rules=False, settings=settings)
         ruled = task_folder(place, with_rules=True, settings=settings)
         for seed in options.seeds:
