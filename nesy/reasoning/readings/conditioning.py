@@ -259,7 +259,7 @@ class Conditioning:
         source, target, branch, outcomes = self._by_rank(edges)
         holds = [[state for state, bits in ends.items() if bits >> t & 1] for t in range(len(self.problem.targets))]
         return Diagram(
-            num_states=len(facts_of),
+            num_states=max(1, len(facts_of)),
             source=source,
             target=target,
             branch=branch,
@@ -280,8 +280,10 @@ class Conditioning:
         source, target, branch, outcome = self._by_rank(edges)
         prior = [[*chances, max(0.0, 1.0 - sum(chances))] for chances in self.prior]
         weight = np.asarray([prior[b][o] for b, o in zip(branch.tolist(), outcome.tolist(), strict=True)])
-        mass = np.zeros(num_states)
+        mass = np.zeros(max(1, num_states))
         mass[0] = 1.0
+        if not edges:
+            return mass
         starts = np.flatnonzero(np.diff(branch, prepend=-1))
         for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(branch)], strict=True):
             np.add.at(mass, target[start:stop], mass[source[start:stop]] * weight[start:stop])

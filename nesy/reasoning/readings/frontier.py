@@ -209,7 +209,7 @@ class _Frontier:
             for target, mark in self.level.mark.items():
                 self.holds[target] = np.flatnonzero(mark) + self.first
         return Diagram(
-            num_states=self.first + self.level.size,
+            num_states=max(1, self.first + self.level.size),  # the start, even if no condition can be met
             source=np.concatenate(sources),
             target=np.concatenate(targets),
             branch=np.concatenate(branches),
