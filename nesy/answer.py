@@ -22,6 +22,7 @@ from nesy.explanation import (
     render,
     repair_section,
     tell,
+    tilt,
     to_dict,
     to_dot,
     to_html,
@@ -37,6 +38,7 @@ from nesy.language.values import Compound, Value
 from nesy.leaves import assuming
 from nesy.perception import Facts, Payload, Sighting
 from nesy.reasoning import DerivationGraph, Proof, Reading, best_proofs
+from nesy.reasoning.readings.findings import Change
 from nesy.solver import Certificate, certify, explain_impossible, repair, smallest_change, why_not
 
 _WIDEST = 120  # columns; longer lines are hard to read
@@ -175,9 +177,8 @@ class Answer:
             shares=[self._share(proof, chosen) for proof in proofs],
         )
         story = replace(story, blame=blame(self.reading, self.leaf, position, self.sighting, _MOST_BLAMED))
-        if change and literal is not None:
-            found = smallest_change(self.graph, self.leaf.numpy(force=True), literal)
-            story = replace(story, sections=(*story.sections, change_section(found)))
+        if change:
+            story = replace(story, sections=(*story.sections, change_section(self._change(chosen))))
         return Explanation(story, certify(self.graph, proofs[0], self.facts) if proofs else None)
 
     def certify(self, row: Row | None = None) -> Certificate | None:
@@ -203,6 +204,19 @@ class Answer:
         )
         story = Story(self.best.text, self.best.p, (), (), text=self.text, sections=(repair_section(found),))
         return Explanation(story, None)
+
+    def _change(self, row: Row) -> Change:
+        """The fewest outcomes to settle otherwise so that a rival wins; for a row without one, so that it fails."""
+        position = self._position(row)
+        query = self.graph.query[position].query
+        rivals = [i for i, other in enumerate(self.graph.query) if other.query is query]
+        if len(rivals) > 1:
+            found = tilt(self.reading, self.leaf, rivals)
+            if found.verdict == "found" and found.answer == row.text:
+                return found
+        if row.literal is None:
+            return Change("never", row.text, reason="no rule derives it: ask why not")
+        return smallest_change(self.graph, self.leaf.numpy(force=True), row.literal)
 
     def _position(self, row: Row) -> int:
         """Where a row stands among the graph's queries."""

@@ -31,20 +31,22 @@ class Report:
 
     @property
     def is_ok(self) -> bool:
-        """No errors, and no proof that the constraints clash."""
-        return self.consistency is not None and self.consistency.verdict != "conflict"
+        """No errors, and no proof that the constraints clash: one over small databases only is a warning."""
+        found = self.consistency
+        return found is not None and (found.verdict != "conflict" or bool(found.scope))
 
     @cached_property
     def summary(self) -> str:
         """The last line, or lines, of `nesy check`."""
         if self.consistency is None:
             return f"failed: {self.checked.summary}"
-        if self.consistency.verdict == "conflict":
+        if not self.is_ok:
             return f"failed: {self.consistency}"
         said = [self.checked.summary]
         if self.consistency.num_constraints or self.consistency.verdict == "unknown":
             said.append(str(self.consistency))
-        return f"ok: {'; '.join(said)}"
+        state = "ok" if self.consistency.verdict != "conflict" else "warning"
+        return f"{state}: {'; '.join(said)}"
 
     def to_dict(self) -> dict[str, Any]:
         """The report as `nesy check --json` prints it."""

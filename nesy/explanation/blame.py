@@ -6,15 +6,17 @@ import torch
 from torch import Tensor
 
 from nesy.explanation.story import Blame, Saw
+from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.readings.exact import Reading
 
 
 def blame(reading: Reading, leaf: Tensor, query: int, saw: Saw | None = None, top: int = 8) -> tuple[Blame, ...]:
     """The `top` leaves that matter most to a query, those first without which it would lose most.
 
-    *Without* a leaf means that its outcome does not come out: what it had goes to the other outcomes of its choice
-    in proportion, or to none of them where that is possible. Two readings of the graph: one for the gradient, one
-    for all the leaves left out, side by side.
+    *Without* a leaf means that its outcome does not come out, where its choice may have none. A choice that must
+    have one, such as an encoder's among the values of a neural predicate, is left undecided instead: all its outcomes
+    alike, and its most probable outcome stands for it. Two readings of the graph: one for the gradient, one for all
+    the leaves left out, side by side.
 
     Shapes: leaf [L]; `query` is an index into the graph's queries
     """
@@ -24,7 +26,9 @@ def blame(reading: Reading, leaf: Tensor, query: int, saw: Saw | None = None, to
     if not answer.requires_grad:  # no leaf has a say
         return ()
     (slope,) = torch.autograd.grad(answer, given)
-    matters = torch.nonzero((slope != 0) & (given.detach() > 0)).flatten()
+    matters = torch.nonzero(
+        (slope != 0) & (given.detach() > 0) & _stands_for_its_choice(graph, given.detach())
+    ).flatten()
     if not len(matters):
         return ()
     with torch.no_grad():
@@ -51,10 +55,19 @@ def _without(reading: Reading, leaf: Tensor, index: int) -> Tensor:
     result[index] = 0
     if not choices.has_rest[choice]:
         own = slice(int(choices.ptr[choice]), int(choices.ptr[choice + 1]))
-        total = result[own].sum()
-        if total > 0:
-            result[own] = result[own] / total
+        result[own] = 1 / (own.stop - own.start)
     return result
+
+
+def _stands_for_its_choice(graph: DerivationGraph, leaf: Tensor) -> Tensor:
+    """Which leaves are looked at: of a choice that must have an outcome, only the most probable.
+
+    Shapes: leaf [L] -> [L] bool
+    """
+    choices = graph.choices
+    of_leaf = torch.from_numpy(choices.of_leaf)
+    most = torch.zeros(choices.num_choices, dtype=leaf.dtype).scatter_reduce(0, of_leaf, leaf.cpu(), "amax")
+    return (torch.from_numpy(choices.has_rest)[of_leaf] | (leaf.cpu() >= most[of_leaf])).to(leaf.device)
 
 
 def _name(reading: Reading, choice: int, leaf: int) -> str:

@@ -111,9 +111,9 @@ def test_blame_ranks_leaves_by_what_the_answer_loses():
     by_text = {b.text: b for b in story.blame}
     assert by_text["negator(0)"].without == pytest.approx(0.1)
     assert by_text["negator(0)"].gradient == pytest.approx(0.9 - 0.1)
-    assert by_text["polarity(1,negative)"].without == pytest.approx(0.25)
-    assert by_text["polarity(1,positive)"].loss == pytest.approx(0.7 - 0.75)
-    assert [b.text for b in story.blame] == ["negator(0)", "polarity(1,negative)", "polarity(1,positive)"]
+    # one of the two polarities must come out: without what was seen, both are as likely
+    assert by_text["polarity(1,negative)"].without == pytest.approx(0.5 * 0.25 + 0.5 * 0.75)
+    assert [b.text for b in story.blame] == ["negator(0)", "polarity(1,negative)"]
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 200])
