@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nesy.errors import InconsistentError
 from nesy.reasoning.derivation import DerivationGraph, Index
+from nesy.reasoning.readings import sumproduct
 from nesy.reasoning.readings.budget import Budget
 from nesy.reasoning.readings.circuit import ONE, ZERO, Circuit, CircuitBuilder, InputRows
 from nesy.reasoning.readings.conditioning import Conditioning, priors
@@ -200,6 +201,10 @@ class _Analysis:
         shape = formula.shape
         if self._is_plain(shape):
             return "exact", self._plain(shape, self._weights(formula.choice, formula.leaf))
+        found = sumproduct.plan(shape)
+        if found is not None:
+            weights = self._weights(formula.choice, formula.leaf)
+            return "exact", [Rows(row, ONE, ZERO) for row in sumproduct.emit(shape, found, weights, self.builder)]
         reduced, lifted = lift(formula)
         leaf = list(reduced.leaf)
         for i, (gate, values) in enumerate(lifted):
