@@ -245,7 +245,7 @@ Python {platform.python_version()}, {platform.machine()}.
 ## Growth
 
 Four sizes, each about twice the last (a level more for same generation); one run each. The exponent is the slope of
-log seconds over log tuples; small sizes are mostly start-up.
+log seconds over log tuples.
 
 {growth()}
 """

@@ -57,7 +57,8 @@ class Score:
         support = f"{self.supported} / {self.supports}" if self.supports else "-"
         time_ = 1000 * statistics.median(self.seconds) if self.seconds else float("nan")
         check = 1000 * statistics.median(self.certificate_seconds) if self.certificate_seconds else float("nan")
-        return f"| {self.name} | {share} | {self.checked} / {self.proofs} | {self.open or '-'} | {support} | {time_:.1f} | {check:.1f} |"
+        counts = f"{self.checked} / {self.proofs} | {self.open or '-'}"
+        return f"| {self.name} | {share} | {counts} | {support} | {time_:.1f} | {check:.1f} |"
 
     def certify(self, graph: DerivationGraph, proof: Proof, facts: Any = None) -> None:
         start = time.perf_counter()
@@ -67,7 +68,8 @@ class Score:
 
 
 HEAD = (
-    "| set | right | proofs checked by Z3 | undetermined | leaves are the gold facts | ms per answer | ms per certificate |\n"
+    "| set | right | proofs checked by Z3 | undetermined | leaves are the gold facts "
+    "| ms per answer | ms per certificate |\n"
     "|---|---|---|---|---|---|---|"
 )
 

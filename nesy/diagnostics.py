@@ -67,7 +67,12 @@ class Diagnostic:
             "end_line": end_line,
             "end_column": end_column,
             "labels": [
-                {"file": label.span.source.name, "line": label.span.line, "column": label.span.column, "text": label.text}
+                {
+                    "file": label.span.source.name,
+                    "line": label.span.line,
+                    "column": label.span.column,
+                    "text": label.text,
+                }
                 for label in self.labels
             ],
             "notes": list(self.notes),

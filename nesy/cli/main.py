@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -33,6 +33,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 Out = Annotated[Path | None, typer.Option(metavar="RUN", help="The run folder to write [default: runs/TASK]")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Instead of what task.toml says")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted")]
 Top = Annotated[int, typer.Option(min=1, help="How many proofs to show, most probable first")]
 Change = Annotated[bool, typer.Option("--change", help="Also say what would change the answer")]
 WhyNot = Annotated[str | None, typer.Option(metavar="ATOM", help="Say why an atom did not come out")]
@@ -110,13 +112,14 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
     data: Data = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted")] = False,
+    epochs: Epochs = None,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a task folder into a run folder."""
     import nesy
 
-    trained = nesy.train(task, out=out, seed=seed, device=device, data=data, resume=resume)
+    trained = nesy.train(task, out=out, seed=seed, device=device, data=data, epochs=epochs, resume=resume)
     _print_json(trained.to_dict()) if as_json else print(trained)
 
 
@@ -163,20 +166,44 @@ def ask(
 @app.command()
 def distill(
     task: TaskFolder,
-    teacher: Annotated[str, typer.Option(metavar="PATH_OR_ID", help="A transformers classifier: a folder or a hub id")],
+    teacher: Annotated[str, typer.Option(metavar="PATH_OR_ID", help="A transformers model: a folder or a hub id")],
     out: Out = None,
     seed: Seed = 0,
     device: Device = "auto",
     data: Data = None,
+    unlabelled: Annotated[Path | None, typer.Option(metavar="FILE", help="More inputs, without answers")] = None,
+    head: Annotated[
+        Literal["train"] | None, typer.Option(help="`train`: give a sentence encoder a head, from labelled rows")
+    ] = None,
+    lora: Annotated[bool, typer.Option("--lora", help="Fine-tune the teacher first (needs the extra `lora`)")] = False,
     temperature: Annotated[
         float | None, typer.Option(help="Softens both distributions before they are compared")
     ] = None,
+    weight: Annotated[
+        float | None, typer.Option(help="Of the teacher's distribution beside the labels, 0 to 1")
+    ] = None,
+    epochs: Epochs = None,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a task with a pretrained teacher's answer distribution in the loss."""
     import nesy
 
-    trained = nesy.distill(task, teacher, out=out, seed=seed, device=device, data=data, temperature=temperature)
+    trained = nesy.distill(
+        task,
+        teacher,
+        out=out,
+        seed=seed,
+        device=device,
+        data=data,
+        unlabelled=unlabelled,
+        head=head,
+        lora=lora,
+        temperature=temperature,
+        weight=weight,
+        epochs=epochs,
+        resume=resume,
+    )
     _print_json(trained.to_dict()) if as_json else print(trained)
 
 

@@ -136,7 +136,8 @@ def _include(statement: ast.Include, folder: Path | None, reading: Reading, insi
     if path is None:
         names = {file.stem for place in places for suffix in SUFFIXES for file in place.glob(f"*{suffix}")}
         near = near_name(statement.name, names)
-        looked = "looked in " + " and ".join(f"`{place}`" for place in places)
+        own = [f"`{_shown(folder)}`"] if folder is not None else []
+        looked = "looked in " + " and ".join([*own, "the rules that nesy ships"])
         instead = f"did you mean `{near}`?" if near else ""
         reading.diagnostics.append(report("N501", span, name=statement.name, looked=looked, instead=instead))
         return

@@ -24,9 +24,8 @@ def test_run_prints_each_answer_with_its_probability_and_method(cli) -> None:
 
 def test_json_of_run_has_one_entry_per_ground_query_atom(cli, tmp_path: Path) -> None:
     file = tmp_path / "graph.pl"
-    file.write_text(
-        "0.5::edge(1,2).\n0.5::edge(2,5).\npath(X,Y) :- edge(X,Y).\npath(X,Y) :- edge(X,Z), path(Z,Y).\nquery(path(1,5)).\n"
-    )
+    rules = "path(X,Y) :- edge(X,Y).\npath(X,Y) :- edge(X,Z), path(Z,Y).\n"
+    file.write_text(f"0.5::edge(1,2).\n0.5::edge(2,5).\n{rules}query(path(1,5)).\n")
     result = cli("run", file, "--json")
     assert result.code == 0
     assert json.loads(result.out)["answers"] == [

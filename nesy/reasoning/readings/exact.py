@@ -66,8 +66,8 @@ class Reading:
     @property
     def method(self) -> Method:
         """The weakest method any query was answered with."""
-        order: tuple[Method, ...] = ("exact", "exact (compiled)", "bounds", "sampled")
-        return max(self.methods, key=order.index, default="exact")
+        order: list[Method] = ["exact", "exact (compiled)", "bounds", "sampled"]
+        return order[max((order.index(method) for method in self.methods), default=0)]
 
     def __call__(self, leaf: Tensor, where_impossible: OneOf["raise", "nan"] = "raise") -> Probabilities:
         """The probability of each query.

@@ -322,7 +322,7 @@ class _Frontier:
                 words.append(np.zeros(size, np.int64))
                 used = 0
             words[-1] <<= width
-            words[-1] |= row
+            words[-1] |= row.astype(np.int64)
             used += width
         words += [total.view(np.int64) for total in level.total.values()]
         words += list(level.count.values())
