@@ -66,6 +66,8 @@ class Consistency:
     def __str__(self) -> str:
         match self.verdict:
             case "consistent":
+                if self.num_constraints == 1:
+                    return "the hard constraint can hold"
                 return f"the {self.num_constraints} hard constraints can hold together"
             case "unknown":
                 return f"whether the hard constraints can hold together is unknown: {self.reason}"
