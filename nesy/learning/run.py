@@ -72,7 +72,8 @@ def _beside(run: Run, teacher: Mapping[str, Any]) -> list[str]:
     student = (run.test or run.dev).to_dict()
     rows = [("accuracy", *(f"{each['accuracy']:.2%}" for each in (student, teacher)))]
     for name, figures in student["slices"].items():
-        rows.append((name, f"{figures['accuracy']:.2%}", f"{teacher['slices'][name]['accuracy']:.2%}"))
+        other = teacher["slices"].get(name)  # a slice by a rule's predicate is known of the student only
+        rows.append((name, f"{figures['accuracy']:.2%}", f"{other['accuracy']:.2%}" if other else "-"))
     rows.append(("log-loss", f"{student['log_loss']:.4f}", f"{teacher['log_loss']:.4f}"))
     rows.append(("ece", f"{student['ece']:.4f}", f"{teacher['ece']:.4f}"))
     rows.append(("parameters", f"{run.extra['parameters']:,}", f"{teacher['parameters']:,}"))
