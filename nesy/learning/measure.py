@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nesy.language.core import Atom, Query, Variable
 from nesy.learning.batches import AnswerNames, Prepared
 from nesy.learning.data import Row
 from nesy.learning.losses import normalised
 from nesy.learning.metrics import ConceptFigures, Metrics, confusion, figures, group_figures, macro_f1, reliability
 from nesy.learning.schema import EvaluationTable
 from nesy.model import Model
+from nesy.reasoning import ground
 
 
 @torch.no_grad()
@@ -52,7 +54,7 @@ def measure(
     column = {text: i for i, text in enumerate(answers)}
     wanted = {name for name in evaluation.slices if any(name == known.name for known in model.core.predicates)}
     for prepared in batches:
-        sliced = _with_derived(prepared, wanted)
+        sliced = _with_derived(model, prepared, wanted)
         for number, row, own in zip(prepared.index.tolist(), sliced, prepared.target.tolist(), strict=True):
             rows[number] = row
             target[number] = column[str(prepared.batch.answers[own])] if own >= 0 else own
@@ -64,19 +66,23 @@ def measure(
     )
 
 
-def _with_derived(prepared: Prepared, predicates: set[str]) -> Sequence[Row]:
-    """The rows with a column for each predicate of the rules that slices them: whether it may hold of the row."""
+def _with_derived(model: Model, prepared: Prepared, predicates: set[str]) -> Sequence[Row]:
+    """The rows with a column for each predicate of the rules that slices them: whether it may hold of the row.
+
+    The predicates are asked for by themselves: the batch's graph has only what its query depends on.
+    """
     if not predicates:
         return prepared.rows
-    graph = prepared.batch.graph
-    found: dict[str, set[int]] = {name: set() for name in predicates}
-    for node in (*range(graph.num_leaves), *np.unique(graph.head).tolist()):
-        name = graph.atom_of(node).predicate
-        if name in found:
-            found[name].add(int(graph.sample[node]))
-    everywhere = {name for name, samples in found.items() if -1 in samples or (prepared.batch.is_shared and samples)}
+    queries = [
+        Query(Atom(signature.name, tuple(Variable(f"X{i}") for i in range(signature.arity))))
+        for signature in model.core.predicates
+        if signature.name in predicates
+    ]
+    facts = [model.encoder.facts(row.payload) for row in prepared.rows]
+    graph = ground(model.core, facts, queries=queries)
+    holds = {(query.atom.predicate, query.sample) for query in graph.query if query.literal is not None}
     return [
-        replace(row, columns={**{n: n in everywhere or i in samples for n, samples in found.items()}, **row.columns})
+        replace(row, columns={**{name: (name, i) in holds for name in predicates}, **row.columns})
         for i, row in enumerate(prepared.rows)
     ]
 

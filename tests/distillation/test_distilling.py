@@ -31,6 +31,17 @@ def test_with_all_weight_on_it_a_student_says_what_a_random_teacher_says(
     assert len(saved["teacher"]["disagreements"]) == min(20, saved["teacher"]["num_disagreements"])
 
 
+def test_slices_by_a_rule_are_the_students_alone(make_teacher: Make, mood: Path, tmp_path: Path) -> None:
+    with (mood / "program.nesy").open("a") as rules:
+        rules.write('sweet :- token(0, "good").\n')
+    with (mood / "task.toml").open("a") as task:
+        task.write('\n[evaluation]\nslices = ["sweet"]\n')
+    run = distill(mood, make_teacher(), tmp_path / "run", epochs=1, device="cpu", progress=False)
+    sliced = [line.split() for line in str(run).splitlines() if line.startswith("sweet=")]
+    assert [cells[0] for cells in sliced[:2]] == ["sweet=false", "sweet=true"]  # the query does not depend on it
+    assert [cells[-1] for cells in sliced[2:]] == ["-", "-"]
+
+
 def test_a_head_trained_on_the_labelled_rows_makes_a_sentence_encoder_a_teacher(
     make_teacher: Make, mood: Path, tmp_path: Path
 ) -> None:
