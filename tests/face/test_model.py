@@ -177,3 +177,19 @@ def test_a_run_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     run_folder.update_json(tmp_path / "run", "config.json", {"query": "mood(P)"})
     with pytest.raises(RunError, match=r"its parts do not fit together \('program'\): train it again"):
         Model.from_pretrained(tmp_path / "run")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+def test_a_gpu_gives_the_answers_and_gradients_of_the_cpu(model: Model) -> None:
+    payloads = [{"text": "a not b"}, {"text": "b"}]
+    targets = ["mood(bad)", "mood(good)"]
+    gradients = []
+    for device in ("cpu", "cuda"):
+        model.to(device).zero_grad()
+        out = model(model.prepare(payloads, learn=True))
+        out.nll(targets).backward()
+        assert out.p.device.type == device and model.encoder.scores.grad is not None
+        gradients.append((out.p.detach().cpu(), model.encoder.scores.grad.cpu()))
+    for cpu, cuda in zip(*gradients, strict=True):
+        torch.testing.assert_close(cuda, cpu, atol=1e-5, rtol=1e-4)
