@@ -214,6 +214,24 @@ class NeuralDeclaration:
 
 
 @dataclass(frozen=True, slots=True)
+class PredicateName:
+    """`p/1`: a predicate by its name and its number of arguments."""
+
+    name: str  # with its `-`, where it has one
+    arity: int
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDeclaration:
+    """`#open p/1, q/2.`"""
+
+    predicates: tuple[PredicateName, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class FactsFile:
     predicate: Term
     path: str
@@ -230,7 +248,9 @@ class Ask:
     span: Span = field(compare=False, repr=False)
 
 
-Statement: TypeAlias = Rule | Constraint | Include | TypeDeclaration | Declaration | NeuralDeclaration | FactsFile | Ask
+Statement: TypeAlias = (
+    Rule | Constraint | Include | TypeDeclaration | Declaration | NeuralDeclaration | OpenDeclaration | FactsFile | Ask
+)
 
 
 @dataclass(frozen=True, slots=True)

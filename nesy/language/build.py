@@ -201,6 +201,15 @@ class Builder:
     ) -> ast.NeuralDeclaration:
         return ast.NeuralDeclaration(atom, domain, body, self.span(first, end))
 
+    def open(self, first: Word, *rest: Any) -> ast.OpenDeclaration:
+        return ast.OpenDeclaration(tuple(rest[:-1:2]), self.span(first, rest[-1]))
+
+    def signature(self, minus: Word | None, name: Word, _slash: Word, arity: Word) -> ast.PredicateName:
+        number = self.integer(arity)
+        assert isinstance(number.value, int)
+        written = name_of(name) if minus is None else f"-{name_of(name)}"
+        return ast.PredicateName(written, number.value, self.span(minus or name, arity), self.span(name, name))
+
     def facts(self, first: Word, predicate: ast.Term, from_: Word, path: Word, end: Word) -> ast.FactsFile:
         if from_.text != "from":
             raise SyntaxProblem(report("N102", self.span(from_, from_), expected="`from`", found=f"`{from_.text}`"))

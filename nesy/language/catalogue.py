@@ -168,7 +168,7 @@ _NAMES = (
     Entry(
         "N202",
         "A predicate with another number of arguments",
-        "`{name}` has {expected} arguments, not {found}",
+        "`{name}` has {expected}, not {found}",
         wrong="parent(ann, bob).\nadult(X) :- parent(X).",
         right="parent(ann, bob).\nadult(X) :- parent(X, _).",
     ),
@@ -419,6 +419,16 @@ _DECLARATIONS = (
         "odd(X) :- age(X, Y), name(X, Y).",
         right='#pred age(symbol, int).\n#pred name(symbol, string).\nage(ann, 31). name(ann, "Ann").\n'
         "known(X) :- age(X, _), name(X, _).",
+    ),
+    Entry(
+        "N512",
+        "An open predicate with a probability",
+        "`{name}` cannot be open: {what}",
+        note="an open predicate may hold or not, and nothing says how probable that is",
+        hint="leave out `#open`, or give the predicate that is open a name of its own",
+        wrong="person(ann).\n0.3::ill(X) :- person(X).\nabsent(X) :- ill(X).\n#open ill/1.",
+        right="person(ann).\n0.3::ill(X) :- person(X).\nabsent(X) :- ill(X).\nabsent(X) :- person(X), away(X).\n"
+        "#open away/1.",
     ),
 )
 

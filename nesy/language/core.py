@@ -299,6 +299,7 @@ class CoreProgram:
     neural: Mapping[str, Neural]
     files: tuple[RuleFile, ...] = ()  # the main one first
     tables: tuple[Table, ...] = ()  # more certain facts, too many to be atoms
+    open: frozenset[Signature] = frozenset()  # what may hold though nothing derives it: see `nesy.solver.entails`
 
     __hash__ = object.__hash__
 

@@ -91,7 +91,7 @@ def explain(words: Sequence[Word], index: int | None, accepted: frozenset[str], 
     return report("N102", span, others=others, expected=describe(accepted), found=_found(word))
 
 
-_DIRECTIVES = "the directives are #include, #type, #pred, #input, #neural, #facts, #query and #evidence"
+_DIRECTIVES = "the directives are #include, #type, #pred, #input, #neural, #open, #facts, #query and #evidence"
 
 
 def describe(accepted: frozenset[str]) -> str:
@@ -102,6 +102,10 @@ def describe(accepted: frozenset[str]) -> str:
     """
     words: list[str] = []
     rest = set(accepted)
+    if rest == {"SLASH"}:
+        return "`/` and the number of arguments"
+    if rest == {"INTEGER"}:
+        return "a whole number"
     if {"VARIABLE", "INTEGER"} <= rest:
         words.append("a condition" if "NOT" in rest else "a term")
         closing = rest & {"RPAR", "RSQB", "RBRACE"}

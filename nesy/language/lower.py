@@ -53,6 +53,7 @@ class Draft:
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     tests: dict[int, core.Comparison] = field(default_factory=dict[int, core.Comparison])  # by id(), see `safety`
     tables: list[Request] = field(default_factory=list[Request])
+    open: dict[core.Signature, Span] = field(default_factory=dict[core.Signature, Span])
     queries_for_each: list[tuple[core.Query, tuple[core.BodyLiteral, ...], Span]] = field(
         default_factory=list[tuple[core.Query, tuple[core.BodyLiteral, ...], Span]]
     )
@@ -90,6 +91,9 @@ class Lowering:
                     self._evidence(condition, None, dialect)
                 case ast.FactsFile():
                     self._facts_file(statement)
+                case ast.OpenDeclaration(predicates):
+                    for opened in predicates:
+                        self.draft.open.setdefault(core.Signature(opened.name, opened.arity), opened.span)
                 case ast.Include():
                     pass  # replaced by its statements when the files were read
         except Refused as refused:

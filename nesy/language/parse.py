@@ -193,6 +193,7 @@ _OPENERS = frozenset(
         "DECLARE",
         "INPUT",
         "NEURAL",
+        "OPEN",
         "FACTS",
         "QUERY",
         "EVIDENCE",

@@ -11,7 +11,7 @@ from nesy.errors import ProgramError
 from nesy.language import ast
 from nesy.language.parse import parse
 from nesy.language.scan import Dialect
-from nesy.language.values import Symbol, format_value
+from nesy.language.values import Symbol, format_value, inside_functor
 
 # A longer statement is broken into one condition a line.
 MAX_WIDTH = 100
@@ -92,6 +92,8 @@ def pretty(statement: ast.Statement, dialect: Dialect = "nesy") -> str:
         case ast.NeuralDeclaration(atom, domain, body):
             values = "" if domain is None else f" -> {_domain(domain)}"
             return _clause(f"#neural {pretty_term(atom)}{values}", body, "", dialect)
+        case ast.OpenDeclaration(predicates):
+            return f"#open {', '.join(f'{inside_functor(p.name)}/{p.arity}' for p in predicates)}."
         case ast.FactsFile(predicate, path):
             return f"#facts {pretty_term(predicate)} from {_string(path)}."
         case ast.Ask(keyword, condition):

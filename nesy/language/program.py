@@ -18,6 +18,7 @@ from nesy.language.checks.names import (
     unknown,
     used_atoms,
 )
+from nesy.language.checks.openness import add_open, check_open
 from nesy.language.checks.safety import check_safety
 from nesy.language.checks.strata import components
 from nesy.language.checks.style import check_style
@@ -131,7 +132,7 @@ def parse_query(text: str, program: core.CoreProgram) -> core.Query:
         for signature in program.predicates:
             by_name.setdefault(signature.name, []).append(signature)
         assert atom.span is not None
-        raise ProgramError([unknown(atom, atom.span, by_name, program.predicates)])
+        raise ProgramError([unknown(atom.signature, atom.span, by_name, program.predicates)])
     _check_goal(query, program)
     return query
 
@@ -199,6 +200,7 @@ def check_reading(reading: Reading) -> Checked:
     if draft.unknown_fails:
         for atom in used_atoms(draft):
             known.setdefault(atom.signature, core.Predicate(atom.signature, atom.span))
+    add_open(draft, known)
     _separate_strong_negation(draft, known)
     ordered, cycles = components(draft, known)
     diagnostics = by_position(
@@ -207,6 +209,7 @@ def check_reading(reading: Reading) -> Checked:
             *draft.diagnostics,
             *check_heads(draft),
             *check_names(draft, known),
+            *check_open(draft, known, reading.broken),
             *check_safety(draft),
             *check_types(draft),
             *cycles,
@@ -227,6 +230,7 @@ def check_reading(reading: Reading) -> Checked:
         neural=MappingProxyType(draft.neural),
         files=tuple(reading.sources),
         tables=tables,
+        open=frozenset(draft.open),
     )
     return Checked(program, tuple(diagnostics))
 

@@ -21,7 +21,7 @@ from nesy.language.scan import Dialect
 from nesy.language.scope import variables
 from nesy.source import Source, Span
 
-_DIRECTIVES = ("#include", "#type", "#pred", "#input", "#neural", "#facts", "#query", "#evidence")
+_DIRECTIVES = ("#include", "#type", "#pred", "#input", "#neural", "#open", "#facts", "#query", "#evidence")
 _AGGREGATES = ("#count", "#sum", "#min", "#max", "#avg")
 _WORD = re.compile(r"#?\w*\Z")
 
@@ -187,6 +187,9 @@ def occurrences_of(statement: ast.Statement) -> Iterator[Occurrence]:
                 yield from _atom(atom, statement, True)
         case ast.Ask(_, condition):
             yield from _conditions(condition, statement)
+        case ast.OpenDeclaration(predicates):
+            for opened in predicates:
+                yield Occurrence(opened.name.removeprefix("-"), opened.arity, opened.name_span, False, statement)
         case _:
             pass
 

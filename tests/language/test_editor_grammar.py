@@ -14,7 +14,7 @@ MATCHES = {pattern["name"]: re.compile(pattern["match"]) for pattern in GRAMMAR[
 
 
 def test_every_directive_and_aggregate_of_the_language_is_coloured():
-    text = "#include #type #pred #input #neural #facts #query #evidence #count #sum #min #max #avg"
+    text = "#include #type #pred #input #neural #open #facts #query #evidence #count #sum #min #max #avg"
     for word in text.split():
         (found,) = parser().scanner.words(word, "nesy")
         assert found.type not in ("UNKNOWN", "COMMENT")

@@ -63,17 +63,17 @@ def check_names(draft: Draft, known: Mapping[core.Signature, core.Predicate]) ->
         by_name.setdefault(signature.name, []).append(signature)
     for atom in used_atoms(draft):
         if atom.signature not in known and atom.span is not None:
-            yield unknown(atom, atom.span, by_name, known)
+            yield unknown(atom.signature, atom.span, by_name, known)
 
 
 def unknown(
-    atom: core.Atom,
+    missing: core.Signature,
     span: Span,
     by_name: Mapping[str, list[core.Signature]],
     known: Mapping[core.Signature, core.Predicate],
 ) -> Diagnostic:
-    """The diagnostic of one atom whose predicate is not known."""
-    name, found = atom.predicate, len(atom.arguments)
+    """The diagnostic of a use of a predicate that is not known."""
+    name, found = missing
     if name in by_name:
         signatures = by_name[name]
         others: list[Label] = []
@@ -81,7 +81,8 @@ def unknown(
             place = known[signature].span
             if place is not None:
                 others.append(Label(place, f"defined here with {_count(signature.arity)}"))
-        expected = " or ".join(str(signature.arity) for signature in sorted(signatures)[:_MAX_SHOWN])
+        *rest, last = sorted(signatures)[:_MAX_SHOWN]
+        expected = " or ".join([*(str(signature.arity) for signature in rest), _count(last.arity)])
         return report("N202", span, f"{_count(found)} here", others=others, name=name, expected=expected, found=found)
     near = near_name(name, (other for other in by_name if " " not in other))
     instead = f"did you mean `{near}`?" if near else _define(name)
