@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nesy import solver
 from nesy.diagnostics import Diagnostic
-from nesy.errors import QueryError, near_name
-from nesy.language import Checked, check_program, load_program, parse_query
-from nesy.language.core import CoreProgram, Signature
+from nesy.errors import ProgramError, QueryError, near_name
+from nesy.language import Checked, ast, check_program, load_program, parse, parse_program, parse_query
+from nesy.language.core import Atom, BodyLiteral, CoreProgram, Literal, Signature
 from nesy.language.files import dialect_of, read_file
 from nesy.language.pretty import format_text
 from nesy.run_folder import write_text
 from nesy.solver import Consistency, Property, check_constraints
+
+_CLAIM = "<property>"  # the name of its text in messages
 
 
 @dataclass(frozen=True)
@@ -88,24 +92,61 @@ def prove(
 ) -> Property:
     """Prove a property of a rule file over all databases with at most `size` values, or refute it by the smallest.
 
-    One of: an atom that no instance of ever holds; a ground atom that always holds; two predicates, by name, that
+    One of: a condition that never holds, an atom or the body of a rule (`parent(X,Y), parent(Y,X)`); an atom that
+    always holds, or does so under a condition (`ancestor(X,Y) :- parent(X,Y)`); two predicates, by name, that
     always hold of the same rows.
 
     Raises: ProgramError; QueryError for a property that does not fit the program.
     """
-    program = load_program(path)
     if sum(claim is not None for claim in (never, always, equivalent)) != 1:
-        raise QueryError("state one property: --never ATOM, --always ATOM, or --equivalent NAME NAME")
-    if never is not None:
-        return solver.never(program, parse_query(never, program).atom, size, timeout)
+        raise QueryError("state one property: --never CONDITION, --always CLAIM, or --equivalent NAME NAME")
+    if equivalent is not None:
+        program = load_program(path)
+        try:
+            first, second = (_signature(program, name) for name in equivalent)
+            return solver.equivalent(program, first, second, size, timeout)
+        except ValueError as error:
+            raise QueryError(str(error)) from None
+    claim = never if never is not None else always
+    assert claim is not None
+    program, head, body = _claim(Path(path), claim, is_never=never is not None)
+    if head is None:
+        return solver.never(program, body, size, timeout)
     try:
-        if always is not None:
-            return solver.always(program, parse_query(always, program).atom, size, timeout)
-        assert equivalent is not None
-        first, second = (_signature(program, name) for name in equivalent)
-        return solver.equivalent(program, first, second, size, timeout)
+        return solver.always(program, head, size, timeout, when=body)
     except ValueError as error:
         raise QueryError(str(error)) from None
+
+
+def _claim(path: Path, text: str, *, is_never: bool) -> tuple[CoreProgram, Atom | None, Sequence[BodyLiteral]]:
+    """A program, the atom that a claim says holds (None: nothing does), and the condition under which.
+
+    The claim is checked as a constraint in a text that includes the program, so that its mistakes are told as any.
+    """
+    program = load_program(path)  # its own mistakes first
+    stripped = text.strip().removesuffix(".")
+    claim = parse(f":- {stripped}." if is_never else f"{stripped}.", _CLAIM)
+    match claim.file.statements:
+        case (ast.Constraint(weight=None),) if is_never:
+            denied = stripped
+        case (ast.Rule(heads=(ast.Head(probability=None, atom=atom),), body=None),) if not is_never:
+            return program, parse_query(atom.span.text, program).atom, ()
+        case (ast.Rule(heads=(ast.Head(probability=None, atom=atom),), body=_),) if not is_never:
+            denied = f"{stripped[atom.span.end :].lstrip().removeprefix(':-').strip()}, not {atom.span.text}"
+        case _:
+            if claim.diagnostics:
+                raise ProgramError(claim.diagnostics)
+            what = "a condition: atoms and comparisons" if is_never else "an atom, or `atom :- condition`"
+            raise QueryError(f"`{text}` is not {what}")
+    included = f"#include {json.dumps(path.name, ensure_ascii=False)}."
+    program = parse_program(f"{included}\n:- {denied}.", _CLAIM, folder=path.parent)
+    stated = next(rule for rule in program.constraints if rule.span is not None and rule.span.source.name == _CLAIM)
+    program = replace(program, constraints=tuple(rule for rule in program.constraints if rule is not stated))
+    if is_never:
+        return program, None, stated.body
+    *condition, last = stated.body
+    assert isinstance(last, Literal)
+    return program, last.atom, condition
 
 
 def format_file(path: str | Path, *, write: bool = True) -> bool:

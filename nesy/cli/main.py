@@ -211,8 +211,10 @@ def distill(
 def verify(
     place: Annotated[str, typer.Argument(metavar="RUN|FILE", help="A run folder, or a rule file with a property")],
     split: Annotated[str, typer.Option(help="train, dev or test: whose answers to check")] = "test",
-    never: Annotated[str | None, typer.Option(metavar="ATOM", help="No instance of it ever holds")] = None,
-    always: Annotated[str | None, typer.Option(metavar="ATOM", help="This ground atom always holds")] = None,
+    never: Annotated[str | None, typer.Option(metavar="CONDITION", help="No values ever make it hold")] = None,
+    always: Annotated[
+        str | None, typer.Option(metavar="CLAIM", help="`atom`, or `atom :- condition`: it always holds")
+    ] = None,
     equivalent: Annotated[
         tuple[str, str] | None, typer.Option(metavar="P Q", help="Two predicates always hold of the same rows")
     ] = None,

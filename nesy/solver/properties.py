@@ -9,17 +9,32 @@ breaks the property; that there is none is a proof for every database of that si
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
-from nesy.language.core import Atom, Constant, CoreProgram, Signature, Structure, Variable
+from nesy.language.core import (
+    Aggregate,
+    Atom,
+    BodyLiteral,
+    Comparison,
+    Constant,
+    CoreProgram,
+    Expr,
+    Expression,
+    Literal,
+    Rule,
+    Signature,
+    Structure,
+    Variable,
+    format_term,
+)
 from nesy.language.functions import FunctionError
 from nesy.language.values import key
 from nesy.solver.completion import Completion
 from nesy.solver.domains import databases
 from nesy.solver.engine import DEFAULT_TIMEOUT, minimise
-from nesy.solver.instances import Fact, Instance, Instances, depends_on, facts_of, instantiate
+from nesy.solver.instances import Fact, Instance, Instances, body_signatures, depends_on, facts_of, instantiate
 from nesy.solver.matching import TooLargeError
 from nesy.solver.script import Script, disjunction, negation
 
@@ -60,26 +75,35 @@ class Property:
                 return "\n".join([*lines, *(f"  {fired}" for fired in self.fired)])
 
 
-def never(program: CoreProgram, atom: Atom, size: int, timeout: float = DEFAULT_TIMEOUT) -> Property:
-    """No instance of the atom ever holds."""
-    return _verify(program, f"never {atom}", [atom.signature], size, timeout, lambda w: _some(w, atom))
+def never(
+    program: CoreProgram, condition: Atom | Sequence[BodyLiteral], size: int, timeout: float = DEFAULT_TIMEOUT
+) -> Property:
+    """No values make the condition hold: an atom, or the body of a rule."""
+    body = (Literal(condition),) if isinstance(condition, Atom) else tuple(condition)
+    return _verify_condition(program, f"never {_text(body)}", body, size, timeout)
 
 
-def always(program: CoreProgram, atom: Atom, size: int, timeout: float = DEFAULT_TIMEOUT) -> Property:
-    """A ground atom always holds.
+def always(
+    program: CoreProgram,
+    atom: Atom,
+    size: int,
+    timeout: float = DEFAULT_TIMEOUT,
+    *,
+    when: Sequence[BodyLiteral] = (),
+) -> Property:
+    """The atom holds, for all values with which the condition `when` does.
 
-    Raises: ValueError for an atom with variables: say what they range over by a rule, and ask `never`.
+    Raises: ValueError for variables of the atom that `when` does not bind: they range over nothing.
     """
-    if any(not isinstance(argument, Constant) for argument in atom.arguments):
+    bound = {name for part in when for name in _variables(part)}
+    loose = [name for name in dict.fromkeys(v for a in atom.arguments for v in _names(a)) if name not in bound]
+    if loose:
         raise ValueError(
-            f"`always {atom}` has variables: write a rule such as `wrong :- ..., not {atom}.` and ask `never wrong`"
+            f"`always {atom}`: over which values? Say what {' and '.join(loose)} may be: "
+            f"`{atom} :- ...`, with a condition that holds for them"
         )
-
-    def absent(world: _World) -> str:
-        found = world.instances.find(atom)
-        return "true" if found is None else negation(world.atom(found))
-
-    return _verify(program, f"always {atom}", [atom.signature], size, timeout, absent)
+    claim = f"always {atom}" + (f" :- {_text(when)}" if when else "")
+    return _verify_condition(program, claim, (*when, Literal(atom, negated=True)), size, timeout)
 
 
 def equivalent(
@@ -119,27 +143,60 @@ class _World:
         return "false" if number is None else self.atom(number)
 
 
-def _some(world: _World, pattern: Atom) -> str:
-    return disjunction(world.atom(number) for number, atom in enumerate(world.instances.atoms) if _fits(pattern, atom))
+def _variables(part: BodyLiteral) -> Iterator[str]:
+    """The variables that a part of a body may bind."""
+    match part:
+        case Literal(atom, negated=False):
+            for argument in atom.arguments:
+                yield from _names(argument)
+        case Comparison("=", left, right):
+            yield from _names(left)
+            yield from _names(right)
+        case Aggregate(result=result):
+            yield result.name
+        case _:
+            pass
 
 
-def _fits(pattern: Atom, atom: Atom) -> bool:
-    if pattern.signature != atom.signature:
-        return False
-    bound: dict[str, tuple[type, object]] = {}
-    for term, argument in zip(pattern.arguments, atom.arguments, strict=True):
-        assert isinstance(argument, Constant)
-        value = key(argument.value)
-        match term:
-            case Variable(name):
-                if bound.setdefault(name, value) != value:
-                    return False
-            case Constant(constant):
-                if key(constant) != value:
-                    return False
-            case Structure():
-                raise ValueError(f"`{pattern}` has a structure with variables inside")
-    return True
+def _names(term: Expr) -> Iterator[str]:
+    match term:
+        case Variable(name):
+            yield name
+        case Structure(_, arguments) | Expression(_, arguments):
+            for argument in arguments:
+                yield from _names(argument)
+        case Constant():
+            pass
+
+
+def _text(body: Sequence[BodyLiteral]) -> str:
+    """A condition as it was written where its places are known, else in the language's syntax."""
+    spans = [part.span for part in body if part.span is not None]
+    if len(spans) == len(body) > 1 and len({span.source for span in spans}) == 1:
+        return spans[0].source.text[min(span.start for span in spans) : max(span.end for span in spans)]
+    return ", ".join(map(_part_text, body))
+
+
+def _part_text(part: BodyLiteral) -> str:
+    match part:
+        case Literal(atom, negated):
+            return f"not {atom}" if negated else str(atom)
+        case Comparison(operator, left, right):
+            return f"{format_term(left)} {operator} {format_term(right)}"
+        case Aggregate(function, result):
+            return f"{result.name} = #{function}{{...}}"
+
+
+def _verify_condition(
+    program: CoreProgram, claim: str, body: tuple[BodyLiteral, ...], size: int, timeout: float
+) -> Property:
+    """That no instance of the body holds."""
+    rule = Rule(-1, (Atom(":- claim", ()),), body)
+
+    def violated(world: _World) -> str:
+        return disjunction(world.completion.fires(i) for i in world.instances.constraints if i.rule is rule)
+
+    return _verify(program, claim, [*body_signatures(body)], size, timeout, violated, rule)
 
 
 def _verify(
@@ -149,21 +206,24 @@ def _verify(
     size: int,
     timeout: float,
     broken: Callable[[_World], str],
+    claimed: Rule | None = None,
 ) -> Property:
     start = time.perf_counter()
     hard = [rule for rule in program.constraints if rule.choice is None]
+    rules = hard if claimed is None else [*hard, claimed]
     try:
         data = _data(program)
         free = databases(program, sorted(data), size)
         given: Iterable[Fact] = (fact for fact in facts_of(program, {}) if fact[0] not in data)
-        instances = instantiate(program, given, free=free, constraints=hard, strict=False, timeout=timeout)
+        instances = instantiate(program, given, free=free, constraints=rules, strict=False, timeout=timeout)
     except (TooLargeError, FunctionError) as error:
         return Property("unknown", claim, size, time.perf_counter() - start, reason=str(error))
     script = Script()
     completion = Completion(instances, script)
     formula = broken(_World(instances, completion))
     for instance in instances.constraints:
-        script.assert_(negation(completion.fires(instance)))
+        if instance.rule is not claimed:
+            script.assert_(negation(completion.fires(instance)))
     script.assert_(formula)
     rows = {number: completion.atom_symbol[number] for number in sorted(instances.open & set(completion.atom_symbol))}
     for symbol in rows.values():

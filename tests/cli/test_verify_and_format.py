@@ -36,7 +36,7 @@ def test_a_property_names_predicates_that_exist(cli) -> None:
 def test_one_property_at_a_time(cli) -> None:
     result = cli("verify", "rules/kinship.nesy", "--never", "aunt(X, X)", "--always", "aunt(a, b)")
     assert result.code == 1
-    assert result.err == "error: state one property: --never ATOM, --always ATOM, or --equivalent NAME NAME\n"
+    assert result.err == "error: state one property: --never CONDITION, --always CLAIM, or --equivalent NAME NAME\n"
 
 
 def test_shipped_rules_are_in_canonical_layout(cli) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 import pytest
 
+from nesy.checking import prove
+from nesy.errors import ProgramError, QueryError
 from nesy.language import parse_program, parse_query
-from nesy.language.core import CoreProgram, Signature
+from nesy.language.core import CoreProgram, Literal, Signature
 from nesy.language.values import Symbol
 from nesy.reasoning import evaluate
 from nesy.solver import always, entails, equivalent, never
@@ -84,11 +87,37 @@ def test_constraints_are_taken_to_hold():
     assert never(program, parse_query("grandparent(X, X)", program).atom, 3).verdict == "holds"
 
 
-def test_always_is_for_ground_atoms():
+def test_always_holds_for_all_values_with_which_its_condition_does():
     program = family()
     assert always(program, parse_query("any", program).atom, 1).verdict == "broken"
-    with pytest.raises(ValueError, match="write a rule such as"):
+    ancestor = parse_query("ancestor(X, Z)", program).atom
+    grandparent = Literal(parse_query("grandparent(X, Z)", program).atom)
+    found = always(program, ancestor, 3, when=[grandparent])
+    assert str(found) == "always ancestor(X,Z) :- grandparent(X,Z): holds over all databases of at most 3 values"
+    found = always(program, grandparent.atom, 3, when=[Literal(ancestor)])
+    assert len(found.database) == 1, "a parent is an ancestor and no grandparent"
+    assert found.database != ("parent(a,a)",), "one's own parent is one's grandparent too"
+
+
+def test_always_without_values_to_range_over_is_refused():
+    program = family()
+    message = re.escape("`always busy(X)`: over which values? Say what X may be: `busy(X) :- ...`")
+    with pytest.raises(ValueError, match=message):
         always(program, parse_query("busy(X)", program).atom, 1)
+
+
+def test_a_claim_is_an_atom_or_has_a_condition(tmp_path):
+    file = tmp_path / "family.nesy"
+    file.write_text(FAMILY)
+    assert prove(file, always="ancestor(X,Z) :- ancestor(X,Y), parent(Y,Z)").holds
+    different = prove(file, never="parent(X,Y), parent(Y,X), X != Y", size=2)
+    assert set(different.database) == {"parent(a,b)", "parent(b,a)"}
+    with pytest.raises(QueryError, match="over which values"):
+        prove(file, always="ancestor(X,Z)")
+    with pytest.raises(ProgramError, match="did you mean `ancestor`"):
+        prove(file, always="ancester(X,Z) :- parent(X,Z)")
+    with pytest.raises(ProgramError, match=re.escape("expected `.`, `,` or `;`, found `:-`")):
+        prove(file, never="ancestor(X,Z) :- parent(X,Z)")
 
 
 def test_choices_are_open_and_told():
