@@ -113,6 +113,13 @@ class Builder:
     def empty_aggregate(self, name: Word, _open: Word, close: Word) -> ast.Aggregate:
         return ast.Aggregate(name.text[1:], (), self.span(name, close))
 
+    def collected(self, function: Word, less: Word, variable: Word, greater: Word) -> ast.Aggregate:
+        if (less.text, greater.text) != ("<", ">"):
+            found = f"`{less.text}`"
+            raise SyntaxProblem(report("N102", self.span(less, less), expected="`,` or `)`", found=found))
+        element = ast.Element((self.variable(variable),), (), self.span(variable, variable))
+        return ast.Aggregate(name_of(function), (element,), self.span(function, greater))
+
     def elements(self, *children: Any) -> list[ast.Element]:
         return list(children[::2])
 

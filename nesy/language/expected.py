@@ -49,6 +49,9 @@ def explain(words: Sequence[Word], index: int | None, accepted: frozenset[str], 
         end = Span(source, last.end - 1, last.end)
         others = (Label(start, "the statement starts here"),) if start.line != end.line else ()
         return report("N103", end, others=others)
+    if accepted in ({"VARIABLE"}, {"COMPARE"}):  # inside ProbLog's `p(sum<X>)`, which is rarely what was meant
+        index = next(place for place in range(index - 1, -1, -1) if words[place].type == "COMPARE")
+        accepted = frozenset(("COMMA", "RPAR"))
     word = words[index]
     span = Span(source, word.start, word.end)
     match word.type:

@@ -16,6 +16,7 @@ from nesy.diagnostics import Diagnostic, Label
 from nesy.language import ast, core
 from nesy.language.body import BodyLowering, alternatives
 from nesy.language.catalogue import report
+from nesy.language.collected import in_body
 from nesy.language.declarations import columns_of, domain_values
 from nesy.language.prolog import refuse_directive
 from nesy.language.scan import Dialect
@@ -115,6 +116,8 @@ class Lowering:
     # -- rules -------------------------------------------------------------------------------
 
     def _rule(self, rule: ast.Rule, dialect: Dialect) -> None:
+        if dialect == "problog":
+            rule = in_body(rule)
         heads, body, span = rule.heads, rule.body, rule.span
         first = heads[0]
         if len(heads) == 1 and isinstance(first.atom, ast.Call):
@@ -377,6 +380,8 @@ class Lowering:
                 self.draft.unknown_fails = True
             case ast.Call("unknown", (ast.Call("error", ()),)):
                 pass
+            case ast.Call("use_module", (ast.Call("library", (ast.Call("aggregate", ()),)),)):
+                pass  # what it provides is part of the language: see `collected`
             case _:
                 refuse_directive(body)
 

@@ -77,7 +77,7 @@ def pretty(statement: ast.Statement, dialect: Dialect = "nesy") -> str:
     """A statement in canonical layout."""
     match statement:
         case ast.Rule(heads, body):
-            return _clause("; ".join(_head(head) for head in heads), body, "", dialect)
+            return _clause("; ".join(_head(head, dialect) for head in heads), body, "", dialect)
         case ast.Constraint(body, None):
             return _clause("", body, "", dialect)
         case ast.Constraint(body, weight):
@@ -100,9 +100,9 @@ def pretty(statement: ast.Statement, dialect: Dialect = "nesy") -> str:
             return f"#{keyword} {pretty_body(condition, dialect)}."
 
 
-def _head(head: ast.Head) -> str:
-    chance = "" if head.probability is None else f"{pretty_term(head.probability)}::"
-    return chance + pretty_term(head.atom)
+def _head(head: ast.Head, dialect: Dialect) -> str:
+    chance = "" if head.probability is None else f"{pretty_term(head.probability, dialect)}::"
+    return chance + pretty_term(head.atom, dialect)
 
 
 def _clause(head: str, body: ast.Body | None, end: str, dialect: Dialect) -> str:
@@ -199,7 +199,15 @@ def _element(element: ast.Element, dialect: Dialect) -> str:
 
 
 def _list(terms: Iterable[ast.Term], dialect: Dialect = "nesy") -> str:
-    return ", ".join(pretty_term(term, dialect) for term in terms)
+    return ", ".join(_argument(term, dialect) for term in terms)
+
+
+def _argument(term: ast.Term, dialect: Dialect) -> str:
+    match term:
+        case ast.Aggregate(function, (ast.Element((ast.Variable(name),), ()),)):
+            return f"{format_value(Symbol(function))}<{name}>"
+        case _:
+            return pretty_term(term, dialect)
 
 
 def _string(text: str) -> str:

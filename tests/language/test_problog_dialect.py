@@ -1,0 +1,52 @@
+"""What only a `.pl` file can say, and what is said of the rest."""
+
+from __future__ import annotations
+
+import nesy
+from nesy.language import check_text, parse
+from nesy.language.pretty import format_text
+
+
+def answers(tmp_path, text: str) -> dict[str, float]:
+    """The probabilities of a ProbLog program's queries, without what is impossible."""
+    file = tmp_path / "program.pl"
+    file.write_text(text, encoding="utf-8")
+    return {str(row.atom): round(row.p, 9) for row in nesy.load(file).query().rows if row.p}
+
+
+def problems(text: str) -> list[tuple[str, str]]:
+    return [(d.code, d.message) for d in check_text(text, dialect="problog").diagnostics if d.severity == "error"]
+
+
+# -- aggregates in heads -------------------------------------------------------------------------------
+
+SALARIES = """
+:- use_module(library(aggregate)).
+pays(ann, a, 10). pays(bob, a, 20). pays(dan, a, 10). 0.5::pays(cy, b, 30). pays(eve, b, 10).
+"""
+
+
+def test_an_aggregate_in_a_head_is_grouped_by_the_other_arguments_and_counts_each_way(tmp_path):
+    # 10 is paid twice in a: it counts twice, for the ways to hold differ in the person.
+    found = answers(tmp_path, f"{SALARIES}total(D, sum<S>) :- pays(_, D, S).\nquery(total(D, S)).")
+    assert found == {"total(a,40)": 1.0, "total(b,10)": 0.5, "total(b,40)": 0.5}
+    found = answers(tmp_path, f"{SALARIES}mean(avg<S>) :- pays(P, a, S).\nquery(mean(S)).")
+    assert found == {f"mean({40 / 3!r})": 1.0}
+
+
+def test_a_group_without_members_has_no_aggregate(tmp_path):
+    text = "0.3::p(a, 2).\nlow(X, min<N>) :- p(X, N).\nsum_of(sum<N>) :- p(_, N).\n"
+    found = answers(tmp_path, f"{text}query(low(X, N)).\nquery(sum_of(N)).")
+    assert found == {"low(a,2)": 0.3, "sum_of(2)": 0.3}
+
+
+def test_an_aggregate_in_a_head_that_means_nothing_is_refused():
+    assert problems("p(1).\nq(med<X>) :- p(X).\nquery(q(X)).") == [("N110", "`med<...>` cannot stand here")]
+    assert problems("p(1).\n0.5::q(sum<X>) :- p(X).\nquery(q(X)).") == [("N110", "an aggregate cannot stand here")]
+    assert [d.code for d in check_text("p(1).\nq(sum<X>) :- p(X).").errors] == ["N110"]
+
+
+def test_an_aggregate_in_a_head_is_printed_as_it_was_written():
+    text = "q(D, sum<X>) :- p(D, X).\n"
+    assert format_text(text, dialect="problog") == text
+    assert parse(format_text(text)).file.statements == parse(text).file.statements
