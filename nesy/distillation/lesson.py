@@ -14,7 +14,7 @@ from torch import Tensor
 from nesy.distillation.cache import OutputCache, default_root
 from nesy.distillation.compare import compare
 from nesy.distillation.head import cross_fitted
-from nesy.distillation.lora import fine_tuned
+from nesy.distillation.lora import LoraSettings, fine_tuned
 from nesy.distillation.objectives import tempered_kl, trust
 from nesy.distillation.teacher import LabelMap, Reading, Teacher, map_labels
 from nesy.errors import DataError, TaskError, TeacherError
@@ -169,8 +169,8 @@ class Lesson:
                 [self.text_of(row) for row in labelled],
                 [names.short(self._text(row, names)) for row in labelled],
                 list(answers),
+                settings=self._lora_settings(),
                 root=self.root,
-                seed=self.seed,
                 device=self.device,
                 reading=self.teacher.backbone.reading,
                 reporter=reporter,
@@ -201,7 +201,7 @@ class Lesson:
         target = torch.tensor([order.index(self._text(row, names)) for row in labelled])
         table = self.task.distillation
         scores, head = cross_fitted(
-            features[rows], target, len(order), table.head_epochs, table.head_learning_rate, self.seed
+            features[rows], target, len(order), table.head_epochs, table.head_learning_rate, table.teacher_seed
         )
         mapping = LabelMap(order, tuple(range(len(order))))
         self._keep(texts, mapping.apply(head(features)), order)
@@ -223,6 +223,10 @@ class Lesson:
         cache = OutputCache.of(self.root, identity=self.teacher.identity, kind=reading, width=width)
         compute = backbone.logits if kind == "logits" else backbone.features
         return cache.outputs(texts, compute, self.task.distillation.batch_size, reporter)
+
+    def _lora_settings(self) -> LoraSettings:
+        table = self.task.distillation
+        return LoraSettings(table.lora_rank, table.lora_epochs, table.lora_learning_rate, table.teacher_seed)
 
     def _time(self, texts: Sequence[str]) -> None:
         """How long the teacher takes for an input, in the batches that it works in."""

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,18 @@ from nesy.errors import MissingExtraError
 from nesy.learning.progress import Reporter
 from nesy.learning.seeding import number, permutation
 
-RANK = 8
-EPOCHS = 2
 BATCH = 32
-LEARNING_RATE = 1e-3  # peak; low-rank factors start at zero and want larger steps than full weights
 WARMUP = 0.1  # share of the steps
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """How a teacher is fine-tuned; a student's seed has no part in it, so that students share their teacher."""
+
+    rank: int = 8
+    epochs: int = 3
+    rate: float = 1e-3  # peak; low-rank factors start at zero and want larger steps than full weights
+    seed: int = 0
 
 
 def fine_tuned(
@@ -37,8 +45,8 @@ def fine_tuned(
     answers: Sequence[str],
     names: Sequence[str],
     *,
+    settings: LoraSettings,
     root: Path,
-    seed: int,
     device: str,
     reading: Reading,
     reporter: Reporter,
@@ -48,14 +56,14 @@ def fine_tuned(
     Raises: MissingExtraError without peft.
     """
     about = {"teacher": identity_of(teacher.folder), "rows": [list(texts), list(answers)], "names": list(names)}
-    about |= {"seed": seed, "rank": RANK, "epochs": EPOCHS, "batch": BATCH, "rate": LEARNING_RATE, "warmup": WARMUP}
+    about |= {**asdict(settings), "batch": BATCH, "warmup": WARMUP}
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
     folder = root / "finetuned" / digest
     if not (folder / "config.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".lora-", dir=folder.parent))
         try:
-            _fine_tune(teacher, texts, answers, names, scratch, seed, device, reading, reporter)
+            _fine_tune(teacher, texts, answers, names, scratch, settings, device, reading, reporter)
             os.replace(scratch, folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -69,7 +77,7 @@ def _fine_tune(
     answers: Sequence[str],
     names: Sequence[str],
     out: Path,
-    seed: int,
+    settings: LoraSettings,
     device: str,
     reading: Reading,
     reporter: Reporter,
@@ -86,7 +94,7 @@ def _fine_tune(
     logging.disable_progress_bar()
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(number(seed, "lora"))
+            torch.manual_seed(number(settings.seed, "lora"))
             base = AutoModelForSequenceClassification.from_pretrained(
                 teacher.folder,
                 local_files_only=True,
@@ -97,14 +105,15 @@ def _fine_tune(
                 label2id={name: i for i, name in enumerate(names)},
                 ignore_mismatched_sizes=True,
             )
-            config = LoraConfig(task_type=TaskType.SEQ_CLS, r=RANK, lora_alpha=2 * RANK, target_modules="all-linear")
+            rank = settings.rank
+            config = LoraConfig(task_type=TaskType.SEQ_CLS, r=rank, lora_alpha=2 * rank, target_modules="all-linear")
             with warnings.catch_warnings():
                 # peft asks transformers for a name that transformers has deprecated: no business of the user's.
                 warnings.simplefilter("ignore", FutureWarning)
                 model = get_peft_model(base, config)
             model = model.to(choose_device(device)).train()
             target = torch.tensor([list(names).index(answer) for answer in answers])
-            _epochs(model, teacher, texts, target, seed, reporter)
+            _epochs(model, teacher, texts, target, settings, reporter)
             merged: Any = model.merge_and_unload()  # pyright: ignore[reportCallIssue]
             merged.eval().save_pretrained(out)
             teacher.backbone.tokenizer.save_pretrained(out)
@@ -113,24 +122,24 @@ def _fine_tune(
         logging.enable_progress_bar()
 
 
-def _epochs(model, teacher: Teacher, texts: Sequence[str], target: torch.Tensor, seed: int, reporter: Reporter) -> None:
+def _epochs(model, teacher: Teacher, texts: Sequence[str], target: torch.Tensor, settings: LoraSettings, reporter: Reporter) -> None:
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=0.01)
     device = teacher.backbone.device
     per_epoch = -(-len(texts) // BATCH)
-    total, step = per_epoch * EPOCHS, 0
-    for epoch in range(EPOCHS):
-        reporter.stage(f"fine-tuning the teacher, epoch {epoch + 1}/{EPOCHS}", per_epoch)
+    total, step = per_epoch * settings.epochs, 0
+    for epoch in range(settings.epochs):
+        reporter.stage(f"fine-tuning the teacher, epoch {epoch + 1}/{settings.epochs}", per_epoch)
         # Like lengths together, as everywhere; the mix of neighbours changes with the epoch.
-        order = permutation(len(texts), seed, "lora rows", epoch)
+        order = permutation(len(texts), settings.seed, "lora rows", epoch)
         order.sort(key=lambda i: len(texts[i]) // 16)
         plan = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-        for position in permutation(len(plan), seed, "lora batches", epoch):
+        for position in permutation(len(plan), settings.seed, "lora batches", epoch):
             rows = plan[position]
             rise = WARMUP * total
             share = step / rise if step < rise else (total - step) / (total - rise)
             for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * share
+                group["lr"] = settings.rate * share
             batch = teacher.backbone.encode([texts[i] for i in rows])
             with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
                 logits = model(**batch).logits

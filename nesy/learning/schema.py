@@ -122,6 +122,12 @@ class DistillationTable:
     trust: bool = key("Weigh the teacher's term of a labelled row by the chance it gives to the row's answer.", False)
     head_epochs: int = key("Epochs of training a head on a sentence encoder (`--head train`).", 30, low=1, high=10_000)
     head_learning_rate: float = key("Step size of that head.", 1e-2, above=0.0, high=10.0)
+    lora_rank: int = key("Rank of the updates of fine-tuning (`--lora`).", 8, low=1, high=1024)
+    lora_epochs: int = key("Epochs of fine-tuning.", 3, low=1, high=1000)
+    lora_learning_rate: float = key("Peak step size of fine-tuning.", 1e-3, above=0.0, high=10.0)
+    teacher_seed: int = key(
+        "Seed of the teacher's head or fine-tuning, apart from the student's: students of all seeds share a teacher.", 0
+    )
 
 
 TABLES: Mapping[str, type] = {
