@@ -30,7 +30,7 @@ from nesy.language.values import format_value, key
 from nesy.leaves import LeafPlan, Parameters, parameter_keys
 from nesy.perception import Encoder, Facts, Keys, Payload, encoder_class, encoder_kind
 from nesy.program import Program
-from nesy.reasoning import Budget, DerivationGraph, Limits, Reading, exact, ground
+from nesy.reasoning import Budget, DerivationGraph, Limits, Reading, Structures, exact, ground
 
 _MOST_STRUCTURES = 256  # graphs kept for payloads of a structure that was seen before
 _SMALLEST = 1e-12  # probability below which a log is clamped: float32 noise of a long product
@@ -106,6 +106,7 @@ class Model(nn.Module):
         self.encoder = encoder
         self.parameters_of_rules = Parameters(self.core)
         self.query = self._query(query)
+        self.structures = Structures()  # what was found out about structures, for all batches that meet them again
         self._readings: OrderedDict[object, tuple[DerivationGraph, Reading]] = OrderedDict()
 
     @property
@@ -139,7 +140,7 @@ class Model(nn.Module):
             graph, reading = self._reading(structures[0], facts[0])
         else:
             graph = ground(self.core, facts, queries=(self.query,), limits=Limits())
-            reading = exact(graph, Budget())
+            reading = exact(graph, Budget(), self.structures)
         if learn:
             self.parameters_of_rules.extend(parameter_keys(graph))
         plan = LeafPlan.of(graph, self.parameters_of_rules)
@@ -245,7 +246,7 @@ class Model(nn.Module):
             self._readings.move_to_end(structure)
             return self._readings[structure]
         graph = ground(self.core, (facts,), queries=(self.query,), limits=Limits())
-        self._readings[structure] = graph, exact(graph, Budget())
+        self._readings[structure] = graph, exact(graph, Budget(), self.structures)
         if len(self._readings) > _MOST_STRUCTURES:
             self._readings.popitem(last=False)
         return self._readings[structure]

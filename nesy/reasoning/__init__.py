@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nesy.reasoning.readings.proof import Proof as Proof
     from nesy.reasoning.readings.sampling import Samples as Samples
     from nesy.reasoning.readings.sampling import sample as sample
+    from nesy.reasoning.readings.structures import Structures as Structures
     from nesy.reasoning.readings.worlds import World as World
     from nesy.reasoning.readings.worlds import best_worlds as best_worlds
 
@@ -46,6 +47,7 @@ _PLACES = {
     "Reading": "readings.exact",
     "Relations": "evaluation",
     "Samples": "readings.sampling",
+    "Structures": "readings.structures",
     "World": "readings.worlds",
     "best_proofs": "readings.kbest",
     "best_worlds": "readings.worlds",

@@ -7,7 +7,7 @@ circuit. Reading it for a batch of leaf probabilities is then one pass over that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log
 from typing import Literal as OneOf
@@ -26,11 +26,12 @@ from nesy.reasoning.readings.diagram import Diagram
 from nesy.reasoning.readings.formula import Formula, FormulaMaker, Leaf, Shape
 from nesy.reasoning.readings.frontier import compile_frontier
 from nesy.reasoning.readings.lifting import Lifted, distribution, lift
+from nesy.reasoning.readings.pieces import Piece, cut
 from nesy.reasoning.readings.probabilities import Probabilities
 from nesy.reasoning.readings.problem import extract
 from nesy.reasoning.readings.scopes import Part, split
+from nesy.reasoning.readings.structures import Method, Structures, Template, side_by_side
 
-Method = OneOf["exact", "exact (compiled)", "bounds", "sampled"]
 _TOGETHER = 20_000  # states that queries of one part may cost together before each is compiled alone
 _BOUNDS = 200_000  # states of a search for bounds: more of them narrow the interval too slowly
 _CACHED = 1_024  # shapes whose diagrams are kept: those of a training set's structures
@@ -110,6 +111,12 @@ class Reading:
         p = (lower + upper) / 2 if "bounds" in self.methods else lower
         return Probabilities(shaped(p), shaped(lower), shaped(upper), shaped(evidence), shaped(log_p))
 
+    def template(self) -> Template:
+        """The reading of a graph of one sample, to be used for others that are like it."""
+        return Template.of(
+            self.circuit, self.methods, self.is_conditional.tolist(), self.groups, self.groups_of, self.lifted
+        )
+
     def _is_doubtful(self, roots: Tensor, values: Tensor) -> bool:
         """Whether a mass of 0 may be one that is only too small for the type: then logarithms tell."""
         if "bounds" in self.methods or not len(self.circuit.layers) or not bool((roots.detach() == 0).any()):
@@ -126,14 +133,78 @@ class Reading:
                 raise InconsistentError(f"no possible world agrees with {names}")
 
 
-def exact(graph: DerivationGraph, budget: Budget | None = None) -> Reading:
+def exact(graph: DerivationGraph, budget: Budget | None = None, structures: Structures | None = None) -> Reading:
     """Analyse a graph for exact probabilities of its queries.
+
+    Samples of one structure are analysed once; with `structures`, once for all graphs that use the same ones.
 
     Raises: InconsistentError where grounding already found the evidence to be impossible.
     """
     if graph.impossible:
         raise InconsistentError("no possible world agrees with " + "; ".join(graph.impossible))
-    return _Analysis(graph, budget or Budget()).run()
+    if graph.num_samples == 1 and structures is None:
+        return _Analysis(graph, budget or Budget()).run()
+    return _by_sample(graph, budget or Budget(), Structures() if structures is None else structures)
+
+
+def _by_sample(graph: DerivationGraph, budget: Budget, structures: Structures) -> Reading:
+    """The readings of all samples side by side."""
+    pieces = cut(graph)
+    templates = _templates(pieces, budget, structures)
+    joined = side_by_side(graph.choices, pieces, templates)
+    num_queries = len(graph.query)
+    column = np.zeros((3, num_queries), np.int64)
+    methods: list[Method] = ["exact"] * num_queries
+    is_conditional = np.zeros(num_queries, bool)
+    groups_of: list[tuple[int, ...]] = [()] * num_queries
+    number: dict[tuple[int, ...], int] = {}
+    ends: list[tuple[int, int]] = []  # total and unknown of each group
+    for piece, template, rows in zip(pieces, templates, joined.root, strict=True):
+        asked, own = list(piece.query), len(piece.query)
+        column[:, asked] = rows[: 3 * own].reshape(3, own)
+        is_conditional[asked] = template.is_conditional
+        whole = piece.whole_conditions
+        mine: list[int] = []
+        total, unknown = rows[3 * own :].reshape(2, -1).tolist()
+        for group, *row in zip(template.groups, total, unknown, strict=True):
+            literals = tuple(whole[literal] for literal in group)
+            if number.setdefault(literals, len(number)) == len(ends):
+                ends.append((row[0], row[1]))
+            mine.append(number[literals])
+        for query, method, groups in zip(asked, template.methods, template.groups_of, strict=True):
+            methods[query] = method
+            groups_of[query] = tuple(mine[group] for group in groups)
+    chosen = np.concatenate([column.reshape(-1), np.array(ends, np.int64).reshape(-1, 2).T.reshape(-1)])
+    return Reading(
+        graph=graph,
+        inputs=InputRows(graph.choices),
+        circuit=replace(joined.circuit, root=joined.circuit.root[torch.from_numpy(chosen)]),
+        methods=tuple(methods),
+        is_conditional=torch.from_numpy(is_conditional),
+        groups=tuple(number),
+        lifted=joined.lifted,
+        groups_of=tuple(groups_of),
+    )
+
+
+def _templates(pieces: Sequence[Piece], budget: Budget, structures: Structures) -> list[Template]:
+    """The template of each piece; those that are not known are made, with a fair share of the time each."""
+    found: dict[bytes, Template] = {}
+    missing: dict[bytes, Piece] = {}
+    for piece in pieces:
+        signature = piece.signature
+        if signature in missing:
+            structures.repeat()
+        elif (known := structures.find(signature, budget)) is not None:
+            found[signature] = known
+        else:
+            missing[signature] = piece
+    clock = budget.start()
+    for position, (signature, piece) in enumerate(missing.items()):
+        share = replace(budget, time=clock.left / (len(missing) - position))
+        found[signature] = _Analysis(piece.graph(), share).run().template()
+        structures.keep(signature, budget, found[signature])
+    return [found[piece.signature] for piece in pieces]
 
 
 class _Analysis:

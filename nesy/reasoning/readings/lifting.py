@@ -31,33 +31,41 @@ _MOST_VALUES = 1_000_000  # of a sum: a distribution of 8 MB for each row of a b
 
 @dataclass(frozen=True, eq=False)
 class Lifted:
-    """The distribution of one sum: for each of n choices the weights that its outcomes add, as integers from 0 up.
+    """The distributions of m sums that are alike: for each of n choices the weights that its outcomes add, as integers
+    from 0 up.
 
-    Outcome k of choice i has input row `row[i, k]` and adds `weight[i, k]`; unused outcomes have row 0, which is 0.
-    The last outcome is that none of the others comes out.
+    Outcome k of choice i of a sum has input row `row[sum, i, k]` and adds `weight[i, k]`; unused outcomes have row 0,
+    which is 0. The last outcome is that none of the others comes out.
     """
 
-    row: Index  # [n, K]
+    row: Index  # [m, n, K]
     weight: Index  # [n, K]
-    wanted: Index  # [m] the values, on the same scale, that the formula asks for
+    wanted: Index  # [w] the values, on the same scale, that the formula asks for
+
+    @property
+    def num_rows(self) -> int:
+        """How many chances each sum has."""
+        return len(self.wanted) + 1
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """The chance of each wanted value, then of all others together.
+        """For each sum the chance of each wanted value, then of all others together.
 
-        Shapes: inputs [num_inputs, B] -> [m + 1, B]
+        Shapes: inputs [num_inputs, B] -> [m * (w + 1), B]
         """
         device = inputs.device
-        num, most = len(self.row), int(self.weight.max()) + 1
-        rows = torch.from_numpy(self.row[:, :-1].reshape(-1)).to(device)
-        chance = inputs.index_select(0, rows).unflatten(0, (num, -1))  # [n, K - 1, B]
+        sums, num = self.row.shape[:2]
+        most = int(self.weight.max()) + 1
+        rows = torch.from_numpy(self.row[:, :, :-1].transpose(1, 2, 0).reshape(-1)).to(device)
+        chance = inputs.index_select(0, rows).reshape(num, self.row.shape[2] - 1, -1)  # [n, K - 1, m * B]
         chance = torch.cat([chance, (1 - chance.sum(1, keepdim=True)).clamp_min(0)], dim=1)
         place = torch.from_numpy(self.weight + most * np.arange(num)[:, None]).to(device)
-        start = inputs.new_zeros(num * most, inputs.shape[1]).index_add(0, place.reshape(-1), chance.flatten(0, 1))
+        start = chance.new_zeros(num * most, chance.shape[2]).index_add(0, place.reshape(-1), chance.flatten(0, 1))
         total = convolve_all(start.unflatten(0, (num, most)))
         total = torch.cat([total, total.new_zeros(1, total.shape[1])])
         wanted = np.where((self.wanted >= 0) & (self.wanted < len(total) - 1), self.wanted, len(total) - 1)
         found = total.index_select(0, torch.from_numpy(wanted).to(device))
-        return torch.cat([found, (1 - found.sum(0, keepdim=True)).clamp_min(0)])
+        found = torch.cat([found, (1 - found.sum(0, keepdim=True)).clamp_min(0)])
+        return found.reshape(self.num_rows, sums, -1).transpose(0, 1).reshape(sums * self.num_rows, -1)
 
 
 def convolve_all(factors: Tensor) -> Tensor:
@@ -182,4 +190,4 @@ def distribution(formula: Formula, gate: int, values: Sequence[float], row: Sequ
         scaled[i, : len(own) - 1] = own[:-1] - lowest
         scaled[i, -1] = own[-1] - lowest
     wanted = np.asarray([int(v) - constant if v == int(v) else -1 for v in values], np.int64)
-    return Lifted(rows, scaled, wanted)
+    return Lifted(rows[None], scaled, wanted)

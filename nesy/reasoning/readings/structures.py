@@ -1,0 +1,218 @@
+"""Analysed structures, kept: what was found out about one sample serves every sample that is like it.
+
+A `Template` is the circuit of one piece of a graph on the piece's own numbers. The circuit of a whole batch is the
+templates of its samples side by side, layer by layer. `Structures` keeps templates across batches and epochs.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal as OneOf
+
+import numpy as np
+import torch
+
+from nesy.reasoning.derivation import ChoiceTable, Index
+from nesy.reasoning.readings.budget import Budget
+from nesy.reasoning.readings.circuit import Circuit, InputRows, Layer
+from nesy.reasoning.readings.lifting import Lifted
+from nesy.reasoning.readings.pieces import Piece
+
+Method = OneOf["exact", "exact (compiled)", "bounds", "sampled"]
+_BYTES = 256 * 2**20  # that templates may take together
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """The circuit of one piece: rows `num_inputs` .. are sums of products, in layers.
+
+    Roots are those of a reading: yes, total, unknown of each query; total and unknown of each group of conditions.
+    """
+
+    num_inputs: int
+    layer_size: Index  # [layers]
+    left: Index  # [E] rows
+    right: Index
+    out: Index
+    root: Index
+    methods: tuple[Method, ...]
+    is_conditional: tuple[bool, ...]
+    groups: tuple[tuple[int, ...], ...]  # literals of the piece
+    groups_of: tuple[tuple[int, ...], ...]  # of each query
+    lifted: tuple[Lifted, ...]
+
+    @classmethod
+    def of(
+        cls,
+        circuit: Circuit,
+        methods: Sequence[Method],
+        is_conditional: Sequence[bool],
+        groups: Sequence[tuple[int, ...]],
+        groups_of: Sequence[tuple[int, ...]],
+        lifted: Sequence[Lifted],
+    ) -> Template:
+        empty = np.zeros(0, dtype=np.int64)
+        layers = circuit.layers
+        return cls(
+            num_inputs=circuit.num_inputs,
+            layer_size=np.array([layer.num_rows for layer in layers], dtype=np.int64),
+            left=np.concatenate([empty, *(layer.left.numpy() for layer in layers)]),
+            right=np.concatenate([empty, *(layer.right.numpy() for layer in layers)]),
+            out=np.concatenate([empty, *(layer.out.numpy() + layer.first for layer in layers)]),
+            root=circuit.root.numpy(),
+            methods=tuple(methods),
+            is_conditional=tuple(is_conditional),
+            groups=tuple(groups),
+            groups_of=tuple(groups_of),
+            lifted=tuple(lifted),
+        )
+
+    @property
+    def num_bytes(self) -> int:
+        """About what keeping it costs."""
+        lifted = sum(one.row.nbytes + one.weight.nbytes + one.wanted.nbytes for one in self.lifted)
+        return 24 * len(self.out) + 8 * (len(self.layer_size) + len(self.root)) + lifted + 1024
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often a structure was asked for that was known, and how often one that had to be analysed."""
+
+    hits: int
+    misses: int
+
+    @property
+    def share(self) -> float:
+        """The share of hits."""
+        return self.hits / max(1, self.hits + self.misses)
+
+
+class Structures:
+    """Templates by structure, the least recently used ones dropped beyond `max_bytes`.
+
+    Units: `max_bytes` in bytes of index arrays.
+    """
+
+    def __init__(self, max_bytes: int = _BYTES):
+        self.max_bytes = max_bytes
+        self.num_bytes = 0
+        self._kept: OrderedDict[tuple[bytes, Budget], Template] = OrderedDict()
+        self._hits = 0
+        self._misses = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def counts(self) -> Counts:
+        """Hits and misses so far, one for each sample."""
+        return Counts(self._hits, self._misses)
+
+    def find(self, signature: bytes, budget: Budget) -> Template | None:
+        """The template of a structure, if it is known."""
+        found = self._kept.get((signature, budget))
+        if found is None:
+            self._misses += 1
+            return None
+        self._hits += 1
+        self._kept.move_to_end((signature, budget))
+        return found
+
+    def repeat(self) -> None:
+        """Count a structure that was met a moment ago and is about to be kept."""
+        self._hits += 1
+
+    def keep(self, signature: bytes, budget: Budget, template: Template) -> None:
+        """Remember a template."""
+        self._kept[signature, budget] = template
+        self.num_bytes += template.num_bytes
+        while self.num_bytes > self.max_bytes and len(self._kept) > 1:
+            self.num_bytes -= self._kept.popitem(last=False)[1].num_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class SideBySide:
+    """The circuit of several pieces; `root[i]` are the rows of piece i's roots among the circuit's."""
+
+    circuit: Circuit
+    lifted: tuple[Lifted, ...]
+    root: list[Index]
+
+
+def side_by_side(choices: ChoiceTable, pieces: Sequence[Piece], templates: Sequence[Template]) -> SideBySide:
+    """One circuit for all pieces, over the inputs of the whole graph.
+
+    Cost: linear in the edges of all pieces, with a few numpy calls for each template that is used.
+    """
+    like: dict[int, list[int]] = {}
+    for place, template in enumerate(templates):
+        like.setdefault(id(template), []).append(place)
+    alike = [(templates[places[0]], places) for places in like.values()]
+
+    num_layers = max((len(template.layer_size) for template in templates), default=0)
+    size = np.zeros((len(alike), num_layers), dtype=np.int64)  # rows of a layer that one piece has
+    for number, (template, _) in enumerate(alike):
+        size[number, : len(template.layer_size)] = template.layer_size
+    together = size * np.array([len(places) for _, places in alike], dtype=np.int64)[:, None]
+    before = np.cumsum(together, axis=0) - together  # rows of a layer that other templates have
+
+    inputs = InputRows(choices)
+    num_late = sum(len(places) * sum(one.num_rows for one in template.lifted) for template, places in alike)
+    num_inputs = inputs.num_rows + num_late
+    first = num_inputs + np.concatenate([[0], np.cumsum(together.sum(axis=0))])
+    late = inputs.num_rows
+    lifted: list[Lifted] = []
+    left: list[Index] = []
+    right: list[Index] = []
+    out: list[Index] = []
+    root: list[Index] = [np.zeros(0, dtype=np.int64) for _ in pieces]
+    for number, (template, places) in enumerate(alike):
+        count = len(places)
+        rows = [np.stack([_input_rows(pieces[place], inputs) for place in places])]  # of the whole
+        for one in template.lifted:
+            lifted.append(replace(one, row=rows[0][:, one.row[0]]))
+            rows.append((late + np.arange(count * one.num_rows)).reshape(count, one.num_rows))
+            late += count * one.num_rows
+        layer = np.repeat(np.arange(len(template.layer_size)), template.layer_size)
+        start = np.cumsum(template.layer_size) - template.layer_size
+        inside = np.arange(len(layer)) - start[layer]
+        base = first[layer] + before[number, layer] + inside
+        rows.append(base + np.arange(count)[:, None] * size[number, layer])
+        row = np.concatenate(rows, axis=1)
+        left.append(row[:, template.left].reshape(-1))
+        right.append(row[:, template.right].reshape(-1))
+        out.append(row[:, template.out].reshape(-1))
+        for place, mine in zip(places, row[:, template.root], strict=True):
+            root[place] = mine
+    circuit = _circuit(num_inputs, first, (left, right, out), np.concatenate([np.zeros(0, np.int64), *root]))
+    stop = np.cumsum([len(mine) for mine in root])
+    return SideBySide(
+        circuit,
+        tuple(lifted),
+        [np.arange(end - len(mine), end) for end, mine in zip(stop.tolist(), root, strict=True)],
+    )
+
+
+def _input_rows(piece: Piece, inputs: InputRows) -> Index:
+    """The inputs of a piece as rows of the whole's inputs."""
+    leaves = inputs.leaf(0) + piece.leaf
+    others = inputs.other(0) + piece.leaf
+    rests = inputs.rest(0) + piece.choice
+    return np.concatenate([np.arange(2), leaves, others, rests])
+
+
+def _circuit(
+    num_inputs: int, first: Index, edges: tuple[list[Index], list[Index], list[Index]], root: Index
+) -> Circuit:
+    """A circuit of edges between rows that have their numbers already; layer i has rows first[i] .. first[i+1]-1."""
+    empty = np.zeros(0, dtype=np.int64)
+    left, right, out = (np.concatenate([empty, *parts]) for parts in edges)
+    order = np.argsort(out, kind="stable")
+    left, right, out = (torch.from_numpy(part[order]) for part in (left, right, out))
+    bounds = np.searchsorted(out.numpy(), first).tolist()
+    layers: list[Layer] = []
+    for start, stop, low, high in zip(first[:-1].tolist(), first[1:].tolist(), bounds[:-1], bounds[1:], strict=True):
+        layers.append(Layer(start, stop - start, left[low:high], right[low:high], out[low:high] - start))
+    return Circuit(num_inputs, tuple(layers), torch.from_numpy(root))
