@@ -42,12 +42,17 @@ class String:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A name, maybe applied to terms: a symbol, a compound term, a function call or an atom, by its place."""
+    """A name, maybe applied to terms: a symbol, a compound term, a function call or an atom, by its place.
+
+    `is_qualified` where it is written with the alias of an included file: `kin.parent(X, Y)`, whose name is
+    `kin.parent`; the span of the name is that of `parent` alone.
+    """
 
     name: str
     arguments: tuple[Term, ...]
     span: Span = field(compare=False, repr=False)
     name_span: Span = field(compare=False, repr=False)
+    is_qualified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,16 @@ class Group:
     span: Span = field(compare=False, repr=False)
 
 
-Term: TypeAlias = Variable | Number | String | Call | ListTerm | Operation | Aggregate | Group
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """`low..high` in place of a value: each integer between the ends, both included."""
+
+    low: Term
+    high: Term
+    span: Span = field(compare=False, repr=False)
+
+
+Term: TypeAlias = Variable | Number | String | Call | ListTerm | Operation | Aggregate | Group | Interval
 
 
 # -- bodies --------------------------------------------------------------------------------------
@@ -183,6 +197,7 @@ class Range:
 class TypeName:
     name: str
     span: Span = field(compare=False, repr=False)
+    is_qualified: bool = False
 
 
 Domain: TypeAlias = ValueSet | Range | TypeName
@@ -221,6 +236,7 @@ class PredicateName:
     arity: int
     span: Span = field(compare=False, repr=False)
     name_span: Span = field(compare=False, repr=False)
+    is_qualified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from nesy.language import ast, core
 from nesy.language.catalogue import report
 from nesy.language.functions import FUNCTIONS
+from nesy.language.intervals import interval_literal, refuse_open_intervals
 from nesy.language.prolog import refuse_builtin
 from nesy.language.scan import Dialect
 from nesy.language.scope import Refused, Scope, variables
@@ -74,6 +75,8 @@ class BodyLowering:
                 yield core.Comparison(
                     "=", lower_expression(condition, self.scope, self.dialect), core.Constant(1), span
                 )
+            case ast.Call("between", (low, high, value), span) if self._is_builtin("between", 3):
+                yield from self._within(value, "=", ast.Interval(low, high, span), span)
             case ast.Call("length", (items, length), span) if (
                 self.dialect == "problog" and ("length", 2) not in self.defined
             ):
@@ -103,6 +106,9 @@ class BodyLowering:
             if isinstance(left, ast.Aggregate) or isinstance(right, ast.Aggregate):
                 yield from self._guard(left, operator, right, comparison.span)
                 continue
+            if isinstance(right, ast.Interval):
+                yield from self._within(left, operator, right, comparison.span)
+                continue
             yield from self._compare(operator, left, right, comparison.span)
 
     def _compare(self, operator: str, left: ast.Term, right: ast.Term, span: Span) -> Iterator[core.BodyLiteral]:
@@ -125,6 +131,21 @@ class BodyLowering:
                 if operator == "==":
                     self.tests[id(comparison)] = comparison
                 yield comparison
+
+    def _within(self, left: ast.Term, operator: str, right: ast.Interval, span: Span) -> Iterator[core.BodyLiteral]:
+        if operator != "=":
+            instead = "it stands behind `=`, in a condition without `not`; compare with its ends instead"
+            raise Refused(report("N110", right.span, what="an interval", instead=instead))
+        value = lower_expression(left, self.scope, self.dialect)
+        if isinstance(value, core.Expression):
+            yield from self.scope.take_moved()
+            variable = self.scope.fresh()
+            yield core.Comparison("=", variable, value, span)
+            value = variable
+        ends = [lower_expression(end, self.scope, self.dialect) for end in (right.low, right.high)]
+        literal = interval_literal(value, *ends, right.span, self.scope)
+        yield from self.scope.take_moved()
+        yield literal
 
     def _guard(self, left: ast.Term, operator: str, right: ast.Term, span: Span) -> Iterator[core.BodyLiteral]:
         operator = _SAME.get(operator, operator)
@@ -175,6 +196,7 @@ class BodyLowering:
                 terms = tuple(lower_term(term, scope, self.dialect) for term in element.terms)
                 moved = scope.take_moved()
                 literals = [*moved, *self.literals(conditions)]
+                refuse_open_intervals(literals, scope)
                 for literal in literals:
                     if isinstance(literal, core.Aggregate):
                         instead = "define the inner one by a rule of its own"
@@ -204,6 +226,8 @@ class BodyLowering:
                 yield from self._condition(body)
             case ast.Comparison(terms, (operator,), inner_span) if operator in _NOT_NUMERIC:
                 yield from self._condition(ast.Comparison(terms, (_NOT_NUMERIC[operator],), inner_span))
+            case ast.Comparison((_, ast.Interval()), (operator,), inner_span):
+                yield from self._condition(ast.Comparison(inner.terms, (f"not {operator}",), inner_span))
             case ast.Comparison(terms, (operator,), inner_span):
                 opposite = _NOT[_SAME.get(operator, operator)]
                 yield from self._condition(ast.Comparison(terms, (opposite,), inner_span))

@@ -19,6 +19,7 @@ from nesy.language.scan import Word
 from nesy.source import Source, Span
 
 _ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
+_ALIASES = re.compile(r"(?:[a-z]\w*\.)+")
 _ESCAPED = MappingProxyType({"n": "\n", "t": "\t", "r": "\r"})
 
 
@@ -34,6 +35,7 @@ class Builder:
 
     def __init__(self, source: Source):
         self._source = source
+        self.qualified: list[Word] = []  # names with an alias
 
     def span(self, first: Any, last: Any) -> Span:
         """From the first child to the last."""
@@ -48,11 +50,22 @@ class Builder:
 
     def symbol(self, word: Word) -> ast.Call:
         span = Span(self._source, word.start, word.end)
+        if word.type == "QUALIFIED":
+            return ast.Call(name_of(word), (), span, self._name_span(word), True)
         return ast.Call(name_of(word), (), span, span)
 
     def call(self, name: Word, _open: Word, terms: list[ast.Term], close: Word) -> ast.Call:
         span = Span(self._source, name.start, close.end)
-        return ast.Call(name_of(name), tuple(terms), span, Span(self._source, name.start, name.end))
+        is_qualified = name.type == "QUALIFIED"
+        return ast.Call(name_of(name), tuple(terms), span, self._name_span(name), is_qualified)
+
+    def _name_span(self, word: Word) -> Span:
+        """The name without an alias before it."""
+        start = word.start
+        if word.type == "QUALIFIED":
+            self.qualified.append(word)
+            start += len(aliases_of(word.text))
+        return Span(self._source, start, word.end)
 
     def empty_call(self, name: Word, _open: Word, close: Word) -> ast.Call:
         return self.call(name, _open, [], close)
@@ -104,6 +117,9 @@ class Builder:
 
     def terms(self, *children: Any) -> list[ast.Term]:
         return list(children[::2])
+
+    def interval(self, low: ast.Term, _range: Word, high: ast.Term) -> ast.Interval:
+        return ast.Interval(low, high, self.span(low, high))
 
     # -- bodies ------------------------------------------------------------------------------
 
@@ -174,6 +190,9 @@ class Builder:
         if as_ is not None and as_.text != "as":
             raise SyntaxProblem(report("N102", self.span(as_, as_), expected="`.` or `as`", found=f"`{as_.text}`"))
         text = unquote(name.text) if name.type == "STRING" else name_of(name)
+        if alias is not None and alias.text[0] == "'":
+            instead = "an alias is a small letter, then letters, digits and `_`"
+            raise SyntaxProblem(report("N110", self.span(alias, alias), what="a quoted text", instead=instead))
         return ast.Include(text, None if alias is None else alias.text, self.span(first, end), self.span(name, name))
 
     def types(self, first: Word, name: Word, _equal: Word, domain: ast.Domain, end: Word) -> ast.TypeDeclaration:
@@ -186,7 +205,8 @@ class Builder:
             case (low, Word(), high):
                 return ast.Range(low, high, self.span(low, high))
             case (word,):
-                return ast.TypeName(name_of(word), self.span(word, word))
+                self._name_span(word)
+                return ast.TypeName(name_of(word), self.span(word, word), word.type == "QUALIFIED")
             case _:
                 raise AssertionError(children)
 
@@ -215,7 +235,8 @@ class Builder:
         number = self.integer(arity)
         assert isinstance(number.value, int)
         written = name_of(name) if minus is None else f"-{name_of(name)}"
-        return ast.PredicateName(written, number.value, self.span(minus or name, arity), self.span(name, name))
+        span, is_qualified = self.span(minus or name, arity), name.type == "QUALIFIED"
+        return ast.PredicateName(written, number.value, span, self._name_span(name), is_qualified)
 
     def facts(self, first: Word, predicate: ast.Term, from_: Word, path: Word, end: Word) -> ast.FactsFile:
         if from_.text != "from":
@@ -239,7 +260,20 @@ MAKERS: Mapping[str, Make] = MappingProxyType(
 def name_of(word: Word) -> str:
     """The name that a word writes, without its quotes."""
     text = word.text
-    return unquote(text) if text[0] == "'" else text
+    if text[-1] == "'":
+        quote = text.index("'")
+        return text[:quote] + unquote(text[quote:])
+    return text
+
+
+def aliases_of(name: str) -> str:
+    """The aliases before a qualified name, with their dots.
+
+    >>> aliases_of("kin.graph.edge")
+    'kin.graph.'
+    """
+    found = _ALIASES.match(name)
+    return found[0] if found else ""
 
 
 def unquote(text: str) -> str:

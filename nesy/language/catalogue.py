@@ -239,6 +239,14 @@ _NAMES = (
         right="share(1 / 2).",
     ),
     Entry(
+        "N211",
+        "An interval whose end is never bound",
+        "variable `{name}` is the end of an interval but never bound",
+        note="an interval gives its values; its ends come from other conditions",
+        wrong="size(4).\nplace(X) :- size(M), X = 1..N.",
+        right="size(4).\nplace(X) :- size(N), X = 1..N.",
+    ),
+    Entry(
         "N212",
         "A query that leaves open what its rules need",
         "`{name}` can only be asked with argument {place} given",
@@ -432,6 +440,29 @@ _DECLARATIONS = (
     ),
 )
 
+_NAMESPACES = (
+    Entry(
+        "N513",
+        "An alias that no include gives",
+        "`{alias}` is not the alias of an included file",
+        note="a dot inside a name, as in `kin.parent`, asks for the predicate of a file included under an alias",
+        hint="{instead}",
+        wrong='#include "family" as kin.\nchild(X, Y) :- kim.parent(Y, X).',
+        right='#include "family" as kin.\nchild(X, Y) :- kin.parent(Y, X).',
+        files={"family.nesy": "parent(ann, bob)."},
+    ),
+    Entry(
+        "N514",
+        "A predicate that two libraries define",
+        "`{name}` is defined by two included files that do not know of each other",
+        note="facts and rules of one name and arity belong to one predicate, wherever they stand",
+        hint="{instead}",
+        wrong='#include "family".\n#include "firm".',
+        right='#include "family".\n#include "firm" as firm.\nboss(X) :- firm.head(X, _), not head(X, _).',
+        files={"family.nesy": "head(ann, bob).", "firm.nesy": "head(cy, dan)."},
+    ),
+)
+
 _PROLOG = (
     Entry(
         "N601",
@@ -489,18 +520,7 @@ _WARNINGS = (
         wrong="age(ann, 31).\nadult(X) :- age(X, _), 17 >= 18.",
         right="age(ann, 31).\nadult(X) :- age(X, A), A >= 18.",
     ),
-    Entry(
-        "N705",
-        "A predicate that two libraries define",
-        "`{name}` is defined by two included files",
-        note="facts and rules of one name and arity belong to one predicate, wherever they stand",
-        hint="rename one of them, or declare it by `#pred` if both are meant",
-        severity="warning",
-        wrong='#include "family".\n#include "firm".',
-        right='#pred head(person, person).\n#include "family".\n#include "firm".',
-        files={"family.nesy": "head(ann, bob).", "firm.nesy": "head(cy, dan)."},
-    ),
 )
 
-_ALL = (*_READING, *_NAMES, *_STRATA, *_CHANCE, *_DECLARATIONS, *_PROLOG, *_WARNINGS)
+_ALL = (*_READING, *_NAMES, *_STRATA, *_CHANCE, *_DECLARATIONS, *_NAMESPACES, *_PROLOG, *_WARNINGS)
 CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.code: entry for entry in _ALL})

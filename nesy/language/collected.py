@@ -105,6 +105,8 @@ def _renamed(body: ast.Body, names: dict[str, str]) -> ast.Body:
             return replace(body, terms=each(terms))
         case ast.ListTerm(items, tail):
             return replace(body, items=each(items), tail=None if tail is None else _renamed(tail, names))
+        case ast.Interval(low, high):
+            return replace(body, low=_renamed(low, names), high=_renamed(high, names))
         case ast.Negation(inner) | ast.Group(inner):
             return replace(body, body=_renamed(inner, names))
         case ast.Aggregate(_, elements):

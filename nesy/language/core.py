@@ -25,7 +25,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nesy.language.values import NIL, Value, format_value, inside_functor
+from nesy.language.values import NIL, Value, format_value, inside_functor, predicate_name
 from nesy.source import Source, Span
 
 
@@ -36,7 +36,7 @@ class Signature(NamedTuple):
     arity: int
 
     def __str__(self) -> str:
-        return f"{inside_functor(self.name)}/{self.arity}"
+        return f"{predicate_name(self.name)}/{self.arity}"
 
 
 # -- terms ---------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ class Atom:
 
     def __str__(self) -> str:
         inside = ",".join(format_term(argument) for argument in self.arguments)
-        name = inside_functor(self.predicate)
+        name = predicate_name(self.predicate)
         return f"{name}({inside})" if inside else name
 
 

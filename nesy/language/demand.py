@@ -14,7 +14,7 @@ Source: Bancilhon, Maier, Sagiv, Ullman, "Magic sets and other strange ways to i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -39,9 +39,12 @@ class _Ordered:
     stuck: list[core.BodyLiteral]
 
 
-def direct_by_goals(draft: Draft) -> list[Diagnostic]:
-    """Guard the rules that only run when asked; gives a diagnostic for each query that leaves an argument open."""
-    required = _required(draft)
+def direct_by_goals(draft: Draft, given: dict[core.Signature, tuple[int, ...]], infer: bool) -> list[Diagnostic]:
+    """Guard the rules that only run when asked; gives a diagnostic for each query that leaves an argument open.
+
+    `given` predicates need these of their arguments; with `infer`, others are found that need some.
+    """
+    required = _required(draft, given) if infer else given
     if not required:
         return []
     diagnostics: list[Diagnostic] = []
@@ -52,13 +55,13 @@ def direct_by_goals(draft: Draft) -> list[Diagnostic]:
         if guard is None and not _asks(rule, required):
             rules.append(rule)
             continue
-        diagnostics += _unasked(ordered, required)
+        diagnostics += _unasked(ordered, required, draft.intervals)
         body = [*([guard] if guard else []), *ordered.literals, *ordered.stuck]
         rules.append(replace(rule, body=tuple(body)))
         rules += _demands(rule, guard, ordered, required, draft)
     for constraint in draft.constraints:
         ordered = _order(constraint, required, draft.tests)
-        diagnostics += _unasked(ordered, required)
+        diagnostics += _unasked(ordered, required, draft.intervals)
         rules += _demands(constraint, None, ordered, required, draft)
     draft.rules = rules
     for asked in (*draft.queries, *draft.evidence):
@@ -81,13 +84,18 @@ def direct_by_goals(draft: Draft) -> list[Diagnostic]:
     return diagnostics
 
 
-def _unasked(ordered: _Ordered, required: dict[core.Signature, tuple[int, ...]]) -> Iterator[Diagnostic]:
+def _unasked(
+    ordered: _Ordered, required: dict[core.Signature, tuple[int, ...]], intervals: Container[core.Signature]
+) -> Iterator[Diagnostic]:
     """A diagnostic for each literal of a rule that is asked without what it needs."""
     for literal in ordered.stuck:
         if isinstance(literal, core.Literal) and literal.span is not None:
             for place in required.get(literal.atom.signature, ()):
-                names = term_variables((literal.atom.arguments[place],))
-                if any(name not in ordered.bound for name in names):
+                names = [name for name in term_variables((literal.atom.arguments[place],)) if name not in ordered.bound]
+                if names and literal.atom.signature in intervals:
+                    yield report("N211", literal.span, name=names[0])
+                    break
+                if names:
                     yield report("N212", literal.span, name=literal.atom.predicate, place=place + 1)
                     break
 
@@ -110,9 +118,9 @@ def given_places(signature: core.Signature, predicates: Iterator[core.Signature]
 # -- which arguments must be given -----------------------------------------------------------------------
 
 
-def _required(draft: Draft) -> dict[core.Signature, tuple[int, ...]]:
+def _required(draft: Draft, given: dict[core.Signature, tuple[int, ...]]) -> dict[core.Signature, tuple[int, ...]]:
     """The argument places that each predicate must be asked with; empty if no rule needs any."""
-    required: dict[core.Signature, tuple[int, ...]] = {}
+    required = dict(given)
     changed = True
     while changed:
         changed = False

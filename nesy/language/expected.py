@@ -74,7 +74,11 @@ def explain(words: Sequence[Word], index: int | None, accepted: frozenset[str], 
             pass
     previous = words[index - 1] if index else None
     is_new_line = previous is not None and is_start_of_line(source.text, word.start) and "END" in accepted
-    if previous is not None and is_new_line and word.type in ("NAME", "IF", "INTEGER", "DECIMAL", "SOFT", "QUERY"):
+    if (
+        previous is not None
+        and is_new_line
+        and word.type in ("NAME", "QUALIFIED", "IF", "INTEGER", "DECIMAL", "SOFT", "QUERY")
+    ):
         end = Span(source, previous.end - 1, previous.end)
         others = (Label(span, "the next statement seems to start here"),)
         return report("N102", end, "after this", others=others, expected="`.`", found="a new line")
@@ -117,8 +121,9 @@ def describe(accepted: frozenset[str]) -> str:
         words.append("a comparison")
         rest.clear()
     rest -= _OPERATORS | _COMPARATORS - ({"EQUAL"} if rest == {"EQUAL"} else set())
-    if rest - {"LPAR"}:
-        rest.discard("LPAR")
+    for rare in ("LPAR", "RANGE"):
+        if rest - {rare}:
+            rest.discard(rare)
     words += [_MARKS[name] for name in _MARKS if name in rest]
     if not words:
         words = ["an operator"] if accepted & (_OPERATORS | _COMPARATORS) else ["something else"]

@@ -20,7 +20,7 @@ from nesy.language.collected import in_body
 from nesy.language.declarations import columns_of, domain_values
 from nesy.language.prolog import refuse_directive
 from nesy.language.scan import Dialect
-from nesy.language.scope import Refused, Scope, variables, walk
+from nesy.language.scope import Interval, Refused, Scope, variables, walk
 from nesy.language.tables import Request
 from nesy.language.terms import lower_atom, lower_expression, lower_term
 from nesy.language.values import Symbol, Value
@@ -55,6 +55,7 @@ class Draft:
     tests: dict[int, core.Comparison] = field(default_factory=dict[int, core.Comparison])  # by id(), see `safety`
     tables: list[Request] = field(default_factory=list[Request])
     open: dict[core.Signature, Span] = field(default_factory=dict[core.Signature, Span])
+    intervals: dict[core.Signature, Interval] = field(default_factory=dict[core.Signature, Interval])
     queries_for_each: list[tuple[core.Query, tuple[core.BodyLiteral, ...], Span]] = field(
         default_factory=list[tuple[core.Query, tuple[core.BodyLiteral, ...], Span]]
     )
@@ -153,7 +154,7 @@ class Lowering:
         constants: list[core.Term] = []
         for argument in atom.arguments:
             match argument:
-                case ast.Call(name, ()):
+                case ast.Call(name, (), is_qualified=False):
                     constants.append(core.Constant(Symbol(name)))
                 case ast.Number(value) | ast.String(value):
                     constants.append(core.Constant(value))
@@ -392,12 +393,13 @@ class Lowering:
         aggregates = [item for condition in conditions for item in walk(condition) if isinstance(item, ast.Aggregate)]
         if not aggregates:
             names = set(outside)
-            return Scope(names, names, set())
+            return Scope(names, names, set(), intervals=self.draft.intervals)
         inside = Counter(variable.name for aggregate in aggregates for variable in variables(aggregate))
         here = Counter(variable.name for variable in variables(whole))
         shared = {name for name, count in here.items() if count > inside[name]}
         positive = [condition for condition in conditions if isinstance(condition, ast.Call | ast.Operation)]
-        return Scope(set(outside), shared, {variable.name for variable in variables(tuple(positive))})
+        bound = {variable.name for variable in variables(tuple(positive))}
+        return Scope(set(outside), shared, bound, intervals=self.draft.intervals)
 
     def _lowering(self, scope: Scope, outside: Counter[str], dialect: Dialect) -> BodyLowering:
         def define(

@@ -52,6 +52,7 @@ class Parsed:
     file: ast.File
     diagnostics: tuple[Diagnostic, ...]
     broken: frozenset[str] = frozenset()  # names that statements with a syntax error start with
+    qualified: tuple[Word, ...] = ()  # names with an alias
 
 
 class _GivenWords(Lexer):
@@ -88,7 +89,7 @@ class Parser:
                 statements.append(self._statement(words, builder, source))
             except SyntaxProblem as problem:
                 diagnostics.append(problem.diagnostic)
-                broken.update(word.text for word in words if word.type == "NAME")
+                broken.update(word.text for word in words if word.type in ("NAME", "QUALIFIED"))
                 rest = _resume(words, problem.diagnostic.span.start, source.text)
                 if rest:
                     try:
@@ -96,7 +97,9 @@ class Parser:
                     except SyntaxProblem as second:
                         diagnostics.append(second.diagnostic)
         comments = tuple(ast.Comment(w.text, Span(source, w.start, w.end)) for w in scanned.comments)
-        return Parsed(ast.File(tuple(statements), comments), tuple(diagnostics), frozenset(broken))
+        return Parsed(
+            ast.File(tuple(statements), comments), tuple(diagnostics), frozenset(broken), tuple(builder.qualified)
+        )
 
     def parse_condition(self, source: Source) -> ast.Body | Diagnostic:
         """The one condition that a source holds, or what is wrong with it."""
@@ -184,6 +187,7 @@ def _resume(words: Sequence[Word], offset: int, text: str) -> list[Word]:
 _OPENERS = frozenset(
     (
         "NAME",
+        "QUALIFIED",
         "INTEGER",
         "DECIMAL",
         "IF",

@@ -11,7 +11,7 @@ from nesy.errors import ProgramError
 from nesy.language import ast
 from nesy.language.parse import parse
 from nesy.language.scan import Dialect
-from nesy.language.values import Symbol, format_value, inside_functor
+from nesy.language.values import Symbol, format_value, inside_functor, predicate_name
 
 # A longer statement is broken into one condition a line.
 MAX_WIDTH = 100
@@ -93,7 +93,7 @@ def pretty(statement: ast.Statement, dialect: Dialect = "nesy") -> str:
             values = "" if domain is None else f" -> {_domain(domain)}"
             return _clause(f"#neural {pretty_term(atom)}{values}", body, "", dialect)
         case ast.OpenDeclaration(predicates):
-            return f"#open {', '.join(f'{inside_functor(p.name)}/{p.arity}' for p in predicates)}."
+            return f"#open {', '.join(f'{_predicate(p)}/{p.arity}' for p in predicates)}."
         case ast.FactsFile(predicate, path):
             return f"#facts {pretty_term(predicate)} from {_string(path)}."
         case ast.Ask(keyword, condition):
@@ -123,8 +123,12 @@ def _domain(domain: ast.Domain) -> str:
             return "{" + _list(values) + "}"
         case ast.Range(low, high):
             return f"{pretty_term(low)}..{pretty_term(high)}"
-        case ast.TypeName(name):
-            return format_value(Symbol(name))
+        case ast.TypeName(name, is_qualified=is_qualified):
+            return predicate_name(name) if is_qualified else format_value(Symbol(name))
+
+
+def _predicate(name: ast.PredicateName) -> str:
+    return predicate_name(name.name) if name.is_qualified else inside_functor(name.name)
 
 
 # -- bodies --------------------------------------------------------------------------------------------
@@ -164,10 +168,10 @@ def pretty_term(term: ast.Term | ast.Body, dialect: Dialect = "nesy", tighter_th
             return f"({shown})" if shown.startswith("-") and tighter_than > _UNARY else shown
         case ast.String(value):
             return _string(value)
-        case ast.Call(name, arguments):
+        case ast.Call(name, arguments, is_qualified=is_qualified):
             inside = _list(arguments, dialect)
             # Not `inside_functor`: here `-p` is a name in quotes, and strong negation is an operation.
-            shown = "'[]'" if name == "[]" else format_value(Symbol(name))
+            shown = predicate_name(name) if is_qualified else "'[]'" if name == "[]" else format_value(Symbol(name))
             return f"{shown}({inside})" if arguments else shown
         case ast.ListTerm(items, tail):
             end = "" if tail is None else f" | {pretty_term(tail, dialect)}"
@@ -183,6 +187,8 @@ def pretty_term(term: ast.Term | ast.Body, dialect: Dialect = "nesy", tighter_th
             return _wrap(f"{operator}{space}{pretty_term(inner, dialect, _UNARY)}", _UNARY < tighter_than)
         case ast.Operation():
             raise AssertionError(term)
+        case ast.Interval(low, high):
+            return f"{pretty_term(low, dialect)}..{pretty_term(high, dialect)}"
         case ast.Aggregate(function, elements):
             inside = "; ".join(_element(element, dialect) for element in elements)
             return f"#{function}{{ {inside} }}" if inside else f"#{function}{{}}"

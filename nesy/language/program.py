@@ -10,8 +10,8 @@ from nesy.diagnostics import Diagnostic, by_position
 from nesy.errors import NesyError, ProgramError, QueryError
 from nesy.language import ast, core
 from nesy.language.catalogue import report
+from nesy.language.checks.collisions import check_collisions
 from nesy.language.checks.names import (
-    check_collisions,
     check_heads,
     check_names,
     known_predicates,
@@ -25,7 +25,8 @@ from nesy.language.checks.style import check_style
 from nesy.language.checks.types import check_types
 from nesy.language.collection import collection_paused
 from nesy.language.demand import direct_by_goals, given_places
-from nesy.language.files import Reading, dialect_of, read_file, read_program
+from nesy.language.files import Reading, defined_by, dialect_of, read_file, read_program
+from nesy.language.intervals import interval_tables, required_ends
 from nesy.language.lower import Draft, Lowering, lower_query
 from nesy.language.parse import parser
 from nesy.language.queries import query_for_each
@@ -187,10 +188,13 @@ def check_reading(reading: Reading) -> Checked:
         lowering.add(unit.statement, unit.dialect, unit.folder)
     draft = lowering.draft
     draft.diagnostics += query_for_each(draft)
-    if reading.dialect == "problog":
-        draft.diagnostics += direct_by_goals(draft)
+    required = required_ends(draft)
+    if required or reading.dialect == "problog":
+        draft.diagnostics += direct_by_goals(draft, required, infer=reading.dialect == "problog")
     known = known_predicates(draft)
-    tables = _read_tables(draft, known)
+    tables = (*_read_tables(draft, known), *interval_tables(draft))
+    for table in tables:
+        known.setdefault(table.signature, core.Predicate(table.signature, table.span))
     if any(d.severity == "error" for d in (*reading.diagnostics, *draft.diagnostics)):
         # What could not be read may define a predicate: do not call it unknown on top.
         _keep_defined(lowering, known)
@@ -208,6 +212,7 @@ def check_reading(reading: Reading) -> Checked:
             *reading.diagnostics,
             *draft.diagnostics,
             *check_heads(draft),
+            *check_collisions(draft, reading.includes),
             *check_names(draft, known),
             *check_open(draft, known, reading.broken),
             *check_safety(draft),
@@ -218,7 +223,7 @@ def check_reading(reading: Reading) -> Checked:
     if any(d.severity == "error" for d in diagnostics):
         return Checked(None, tuple(diagnostics))
     main = reading.sources[0].source
-    diagnostics = by_position([*diagnostics, *check_style(draft, known, main), *check_collisions(draft, main)])
+    diagnostics = by_position([*diagnostics, *check_style(draft, known, main)])
     program = core.CoreProgram(
         facts=tuple(draft.facts),
         rules=tuple(draft.rules),
@@ -254,7 +259,6 @@ def _read_tables(draft: Draft, known: dict[core.Signature, core.Predicate]) -> t
                     known.setdefault(atom.signature, core.Predicate(atom.signature, request.span))
             continue
         tables.append(table)
-        known.setdefault(table.signature, core.Predicate(table.signature, request.span))
     return tuple(tables)
 
 
@@ -262,15 +266,7 @@ def _defined(reading: Reading) -> set[tuple[str, int]]:
     """Name and arity of what has a rule or a fact, known before any statement is lowered."""
     defined: set[tuple[str, int]] = set()
     for unit in reading.units:
-        if isinstance(unit.statement, ast.Rule):
-            for head in unit.statement.heads:
-                match head.atom:
-                    case ast.Call(name, arguments):
-                        defined.add((name, len(arguments)))
-                    case ast.Operation("-", (ast.Call(name, arguments),)):
-                        defined.add((f"-{name}", len(arguments)))
-                    case _:
-                        pass
+        defined.update(defined_by(unit.statement))
     return defined
 
 

@@ -48,7 +48,6 @@ _BUILTINS: Mapping[tuple[str, int], str] = MappingProxyType(
                 ("try_call", 1),
             )
         },
-        ("between", 3): "write the numbers as facts: `n(1). n(2). n(3).`",
         ("succ", 2): "write `Y is X + 1`",
         ("plus", 3): "write `Z is X + Y`",
         ("functor", 3): "",
@@ -115,6 +114,15 @@ _BUILTINS: Mapping[tuple[str, int], str] = MappingProxyType(
         ("sample_uniform1", 3): "write the alternatives with `;`",
     }
 )
+
+
+def is_builtin(name: str, arity: int) -> bool:
+    """Whether Prolog or ProbLog gives the predicate itself.
+
+    >>> is_builtin("findall", 3), is_builtin("findall", 2)
+    (True, False)
+    """
+    return (name, arity) in _BUILTINS or (name, arity) in (("forall", 2), ("length", 2))
 
 
 def refuse_builtin(condition: ast.Body, defined: Set[tuple[str, int]]) -> None:

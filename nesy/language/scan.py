@@ -16,7 +16,7 @@ from lark.lexer import TerminalDef
 Dialect: TypeAlias = Literal["nesy", "problog"]
 
 # Tried first because most words of a program are one of these.
-_COMMON = ("NAME", "VARIABLE", "LPAR", "RPAR", "COMMA")
+_COMMON = ("QUALIFIED", "NAME", "VARIABLE", "LPAR", "RPAR", "COMMA")
 
 
 class Word(NamedTuple):
@@ -46,6 +46,8 @@ class Scanner:
         named = {terminal.name: terminal.pattern.to_regexp() for terminal in terminals}
         rest = sorted(named.keys() - set(_COMMON), key=lambda name: (-len(named[name]), name))
         words = "|".join(f"(?P<{name}>{named[name]})" for name in (*_COMMON, *rest))
+        # ProbLog has no names with a dot: there, `a.b.` are two facts.
+        plain = words.removeprefix(f"(?P<QUALIFIED>{named['QUALIFIED']})|")
         scoped = "(?P<NAME>[a-z][A-Za-z0-9_]*:[a-z][A-Za-z0-9_]*|"
         unknown = r"(?P<OPEN_STRING>[\"'][^\n]*)|(?P<UNKNOWN>\\\+|#\w*|[^\w\s]|\w+)"
         line = r"(?P<COMMENT>%[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)"
@@ -53,7 +55,7 @@ class Scanner:
         self._of = {
             "nesy": re.compile(rf"\s+|{words}|{block}|{unknown}"),
             # A scope is part of the name: `scope1:p(X)` is an atom of the predicate `scope1:p`.
-            "problog": re.compile(rf"\s+|{line}|{words.replace('(?P<NAME>', scoped, 1)}|{unknown}"),
+            "problog": re.compile(rf"\s+|{line}|{plain.replace('(?P<NAME>', scoped, 1)}|{unknown}"),
         }
 
     def words(self, text: str, dialect: Dialect) -> Iterator[Word]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nesy.diagnostics import Diagnostic
 from nesy.language import ast, core
+from nesy.source import Span
 
 
 class Refused(Exception):
@@ -16,6 +17,14 @@ class Refused(Exception):
 
     def __init__(self, diagnostic: Diagnostic):
         self.diagnostic = diagnostic
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval that the program has: its integers, or None where its ends have variables."""
+
+    integers: range | None
+    span: Span
 
 
 @dataclass
@@ -29,7 +38,8 @@ class Scope:
     used: set[str]  # all names of the statement
     shared: set[str]  # the names that occur outside of aggregates' elements
     bound_by_body: set[str] = field(default_factory=set[str])  # names in positive literals, and results of aggregates
-    moved: list[core.Comparison | core.Aggregate] = field(default_factory=list[core.Comparison | core.Aggregate])
+    moved: list[core.BodyLiteral] = field(default_factory=list[core.BodyLiteral])
+    intervals: dict[core.Signature, Interval] = field(default_factory=dict[core.Signature, Interval])
     locals: set[str] = field(default_factory=set[str])
     renamed: dict[str, str] = field(default_factory=dict[str, str])
     choice_key: dict[str, None] = field(default_factory=dict[str, None])
@@ -53,7 +63,7 @@ class Scope:
             self.choice_key[variable.name] = None
         return variable
 
-    def take_moved(self) -> list[core.Comparison | core.Aggregate]:
+    def take_moved(self) -> list[core.BodyLiteral]:
         """What was moved out of terms since the last call."""
         moved, self.moved = self.moved, []
         return moved
@@ -85,6 +95,7 @@ _CHILDREN: Mapping[type, Callable[[Any], tuple[Any, ...]]] = MappingProxyType(
     {
         ast.Call: lambda node: node.arguments[::-1],
         ast.Operation: lambda node: node.arguments[::-1],
+        ast.Interval: lambda node: (node.high, node.low),
         ast.ListTerm: lambda node: (node.tail, *node.items[::-1]),
         ast.Comparison: lambda node: node.terms[::-1],
         ast.Conjunction: lambda node: node.parts[::-1],

@@ -9,8 +9,10 @@ import math
 
 from nesy.errors import near_name
 from nesy.language import ast, core
+from nesy.language.build import aliases_of
 from nesy.language.catalogue import report
 from nesy.language.functions import FUNCTIONS, FunctionError, arities, evaluate
+from nesy.language.intervals import interval_literal
 from nesy.language.scan import Dialect
 from nesy.language.scope import Refused, Scope
 from nesy.language.values import CONS, NIL, Compound, Symbol
@@ -29,6 +31,10 @@ def lower_term(term: ast.Term, scope: Scope, dialect: Dialect) -> core.Term:
             return core.Constant(value)
         case ast.String(value):
             return core.Constant(value)
+        case ast.Call(name, span=span, is_qualified=True):
+            own = name[len(aliases_of(name)) :]
+            instead = f"all files share their constants and structures: write `{own}`"
+            raise Refused(report("N110", span, what="an alias", instead=instead))
         case ast.Call(name, ()):
             return core.Constant(Symbol(name))
         case ast.Call(name, arguments) if dialect == "nesy" and (name, len(arguments)) in FUNCTIONS:
@@ -49,6 +55,11 @@ def lower_term(term: ast.Term, scope: Scope, dialect: Dialect) -> core.Term:
                 instead = f"compute it first: `V is {_text(span)}`, and write `V` here"
                 raise Refused(report("N209", span, instead=instead))
             return _move(lower_expression(term, scope, dialect), span, scope)
+        case ast.Interval(low, high, span):
+            value = scope.variable("_")
+            ends = (lower_expression(low, scope, dialect), lower_expression(high, scope, dialect))
+            scope.moved.append(interval_literal(value, *ends, span, scope))
+            return value
         case ast.Aggregate(_, _, span):
             instead = "compare it with a variable: `X = #count{...}`, and write `X` here"
             raise Refused(report("N110", span, what="an aggregate", instead=instead))
@@ -73,7 +84,7 @@ def lower_expression(term: ast.Term, scope: Scope, dialect: Dialect) -> core.Exp
     match term:
         case ast.Operation(name, arguments, span):
             pass
-        case ast.Call(name, arguments, span) if arguments:
+        case ast.Call(name, arguments, span, is_qualified=False) if arguments:
             if (name, len(arguments)) not in FUNCTIONS:
                 if dialect == "nesy":
                     return lower_term(term, scope, dialect)

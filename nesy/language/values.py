@@ -15,6 +15,8 @@ from typing import TypeAlias
 # The words that the grammar reserves are names only in quotes: 'not'.
 _BARE = re.compile(r"(?!(?:not|is|mod|xor)\Z)[a-z][A-Za-z0-9_]*\Z")
 
+_ALIASES = re.compile(r"(?:(?!(?:not|is|mod|xor)\b)[a-z][A-Za-z0-9_]*\.)+")
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Symbol:
@@ -86,6 +88,21 @@ def inside_functor(name: str) -> str:
     if name.startswith("-") and len(name) > 1:
         return "-" + inside_functor(name[1:])
     return name if _BARE.match(name) else _quote(name, "'")
+
+
+def predicate_name(name: str) -> str:
+    """A predicate's name as a rule writes it: like a functor's, but for the alias of an included file.
+
+    >>> predicate_name("kin.parent"), predicate_name("-kin.two words"), predicate_name("a b")
+    ('kin.parent', "-kin.'two words'", "'a b'")
+    """
+    if name.startswith("-") and len(name) > 1:
+        return "-" + predicate_name(name[1:])
+    aliases = _ALIASES.match(name)
+    if aliases is None:
+        return inside_functor(name)
+    last = name[aliases.end() :]
+    return aliases[0] + (last if _BARE.match(last) else _quote(last, "'"))
 
 
 def _quote(text: str, mark: str) -> str:

@@ -107,11 +107,16 @@ def make_server() -> Any:
             changes.setdefault(location.uri, []).append(types.TextEdit(location.range, params.new_name))
         return types.WorkspaceEdit(changes=changes)
 
-    @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["#"]))
+    @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["#", "."]))
     def completion(params: Any) -> Any:
         doc = document(params.text_document.uri)
         offset = offset_of(doc.main, params.position.line, params.position.character)
-        return [types.CompletionItem(label=name, detail=what) for name, what in doc.completions(offset)]
+        # An editor's own idea of a word may end at a `#` or a `.` that is part of ours.
+        word = _range(types, Span(doc.main, doc.word_start(offset), offset))
+        return [
+            types.CompletionItem(label=name, detail=what, text_edit=types.TextEdit(word, name))
+            for name, what in doc.completions(offset)
+        ]
 
     @server.feature(types.TEXT_DOCUMENT_FORMATTING)
     def formatting(params: Any) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nesy.diagnostics import Diagnostic
 from nesy.language import ast
+from nesy.language.build import aliases_of
 from nesy.language.collection import collection_paused
 from nesy.language.files import Reading, dialect_of, read_program
 from nesy.language.functions import FUNCTIONS
@@ -23,7 +24,7 @@ from nesy.source import Source, Span
 
 _DIRECTIVES = ("#include", "#type", "#pred", "#input", "#neural", "#open", "#facts", "#query", "#evidence")
 _AGGREGATES = ("#count", "#sum", "#min", "#max", "#avg")
-_WORD = re.compile(r"#?\w*\Z")
+_WORD = re.compile(r"(?:#|(?:[a-z]\w*\.)+)?\w*\Z")
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,10 @@ class Document:
         return None
 
     def definitions(self, offset: int) -> list[Span]:
-        """Where the predicate at a position is defined: its declaration first."""
+        """Where the predicate at a position is defined, its declaration first; the file that an `#include` names."""
+        for span, source in self._included:
+            if span.start <= offset <= span.end:
+                return [Span(source, 0, 0)]
         found = self.at(offset)
         if not isinstance(found, Occurrence):
             return []
@@ -118,7 +122,7 @@ class Document:
                 if not re.fullmatch(r"(?!(?:not|is|mod|xor)\Z)[a-z][A-Za-z0-9_]*", new):
                     return f"`{new}` is not a predicate's name: it starts with a small letter"
                 taken = {(o.name, o.arity) for o in self.occurrences}
-                if (new, found.arity) in taken:
+                if (aliases_of(found.name) + new, found.arity) in taken:
                     return f"`{new}/{found.arity}` is there already"
                 return [occurrence.span for occurrence in self._same(found)]
             case ast.Variable():
@@ -152,8 +156,7 @@ class Document:
 
     def completions(self, offset: int) -> list[tuple[str, str]]:
         """Names that could stand at a position, each with what it is."""
-        match = _WORD.search(self.text[:offset])
-        start = match[0] if match else ""
+        start = self.text[self.word_start(offset) : offset]
         offers: dict[str, str] = {}
         if start.startswith("#") or not start:
             offers |= dict.fromkeys(_DIRECTIVES, "directive") | dict.fromkeys(_AGGREGATES, "aggregate")
@@ -165,6 +168,18 @@ class Document:
             offers |= {variable.name: "variable" for variable in variables(_parts(statement)) if variable.name != "_"}
         offers |= {name: f.doc for (name, _), f in FUNCTIONS.items() if name[0].isalpha() and name not in offers}
         return sorted((name, what) for name, what in offers.items() if name.startswith(start) and name != start)
+
+    def word_start(self, offset: int) -> int:
+        """Where the word that ends at a position starts, with its `#` or its aliases."""
+        match = _WORD.search(self.text, self.text.rfind("\n", 0, offset) + 1, offset)
+        return match.start() if match else offset
+
+    @cached_property
+    def _included(self) -> list[tuple[Span, Source]]:
+        """The name in each `#include` of the document, and what it took in."""
+        reading = self.reading
+        places = [(span, path) for (path, _), span in reading.done.items() if span is not None]
+        return [(s, reading.read[path][0]) for s, path in places if s.source is self.main and path in reading.read]
 
     def _same(self, found: Occurrence) -> list[Occurrence]:
         return [o for o in self.occurrences if (o.name, o.arity) == (found.name, found.arity)]

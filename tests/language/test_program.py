@@ -202,10 +202,5 @@ def test_two_libraries_that_define_the_same_predicate_are_told_apart(tmp_path):
     (tmp_path / "a.nesy").write_text("head(ann).\n")
     (tmp_path / "b.nesy").write_text("head(X) :- boss(X).\nboss(bob).\n")
     checked = check_text('#include "a".\n#include "b".\n', folder=tmp_path)
-    assert [d.code for d in checked.warnings] == ["N705"]
+    assert [d.code for d in checked.errors] == ["N514"]
     assert check_text('#include "a".\nhead(cy).\n', folder=tmp_path).diagnostics == ()
-
-
-def test_what_is_not_read_defines_no_alias(tmp_path):
-    (tmp_path / "a.nesy").write_text("head(ann).\n")
-    assert [d.code for d in check_text('#include "a" as lib.\n', folder=tmp_path).errors] == ["N110"]

@@ -9,7 +9,7 @@ from nesy.errors import near_name
 from nesy.language import core
 from nesy.language.catalogue import report
 from nesy.language.lower import Draft
-from nesy.source import Source, Span
+from nesy.source import Span
 
 # Definitions with other numbers of arguments that one message shows.
 _MAX_SHOWN = 3
@@ -84,7 +84,8 @@ def unknown(
         *rest, last = sorted(signatures)[:_MAX_SHOWN]
         expected = " or ".join([*(str(signature.arity) for signature in rest), _count(last.arity)])
         return report("N202", span, f"{_count(found)} here", others=others, name=name, expected=expected, found=found)
-    near = near_name(name, (other for other in by_name if " " not in other))
+    behind = next((other for other in by_name if other.endswith(f".{name}")), None)
+    near = behind or near_name(name, (other for other in by_name if " " not in other))
     instead = f"did you mean `{near}`?" if near else _define(name)
     return report("N201", span, name=f"{name}/{found}", instead=instead)
 
@@ -106,21 +107,6 @@ def check_heads(draft: Draft) -> Iterator[Diagnostic]:
         what = "an input" if declared.kind == "input" else "a neural predicate"
         others = (Label(declared.span, "declared here"),) if declared.span is not None else ()
         yield report("N507", atom.span, others=others, name=atom.predicate, what=what)
-
-
-def check_collisions(draft: Draft, main: Source) -> Iterator[Diagnostic]:
-    """A warning for each predicate that two included files define: one of them may not know of the other."""
-    first: dict[core.Signature, Span] = {}
-    told: set[core.Signature] = set()
-    for atom in (*draft.facts, *(head for rule in draft.rules for head in _own_heads(rule))):
-        span = atom.span
-        if span is None or span.source is main or " " in atom.predicate or atom.signature in draft.declared:
-            continue
-        earlier = first.setdefault(atom.signature, span)
-        if earlier.source is not span.source and atom.signature not in told:
-            told.add(atom.signature)
-            others = (Label(earlier, "and here"),)
-            yield report("N705", span, others=others, name=str(atom.signature))
 
 
 def _own_heads(rule: core.Rule) -> tuple[core.Atom, ...]:

@@ -13,12 +13,13 @@ from nesy.source import Span
 
 
 def add_open(draft: Draft, known: dict[core.Signature, core.Predicate]) -> None:
-    """Make known what is open and asked for: it needs no rule, for it may hold without one."""
+    """Make known what is open and asked for: neither it nor its opposite needs a rule to hold."""
     if draft.open:
         used = {atom.signature for atom in used_atoms(draft)}
         for signature, span in draft.open.items():
-            if signature in used:
-                known.setdefault(signature, core.Predicate(signature, span))
+            for each in (signature, core.Signature(f"-{signature.name}", signature.arity)):
+                if each in used:
+                    known.setdefault(each, core.Predicate(each, span))
 
 
 def check_open(
