@@ -142,8 +142,8 @@ class BodyLowering:
             variable = self.scope.fresh()
             yield core.Comparison("=", variable, value, span)
             value = variable
-        ends = [lower_expression(end, self.scope, self.dialect) for end in (right.low, right.high)]
-        literal = interval_literal(value, *ends, right.span, self.scope)
+        low, high = (lower_expression(end, self.scope, self.dialect) for end in (right.low, right.high))
+        literal = interval_literal(value, low, high, right.span, self.scope)
         yield from self.scope.take_moved()
         yield literal
 

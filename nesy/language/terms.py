@@ -57,8 +57,8 @@ def lower_term(term: ast.Term, scope: Scope, dialect: Dialect) -> core.Term:
             return _move(lower_expression(term, scope, dialect), span, scope)
         case ast.Interval(low, high, span):
             value = scope.variable("_")
-            ends = (lower_expression(low, scope, dialect), lower_expression(high, scope, dialect))
-            scope.moved.append(interval_literal(value, *ends, span, scope))
+            first, last = lower_expression(low, scope, dialect), lower_expression(high, scope, dialect)
+            scope.moved.append(interval_literal(value, first, last, span, scope))
             return value
         case ast.Aggregate(_, _, span):
             instead = "compare it with a variable: `X = #count{...}`, and write `X` here"
