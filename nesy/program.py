@@ -16,6 +16,7 @@ from nesy.language.core import Atom, Choice, Constant, CoreProgram, Fixed, Query
 from nesy.language.values import Compound, Symbol, Value, make_list
 from nesy.leaves import LeafPlan, Parameters
 from nesy.reasoning import Budget, DerivationGraph, Limits, exact, ground
+from nesy.truth import Truth
 
 PythonValue: TypeAlias = "int | float | str | Symbol | Compound | String | Sequence[PythonValue]"
 Rows: TypeAlias = Iterable[tuple[PythonValue, ...]] | Mapping[tuple[PythonValue, ...], float]
@@ -110,6 +111,9 @@ class Program:
         constraints leave no world; LimitError.
         """
         program = self.with_facts(facts) if facts else self
+        if program.core.open:
+            names = ", ".join(f"`{name}`" for name in sorted(program.core.open))
+            raise QueryError(f"{names}: with open predicates an answer is true, false or unknown: ask `truth`")
         if program.core.neural:
             names = ", ".join(f"`{name}`" for name in program.core.neural)
             raise QueryError(
@@ -122,6 +126,19 @@ class Program:
         with torch.no_grad(), explaining_impossible(graph):
             leaf = plan.assemble(parameters(), {}, ())
             return Answer.of(graph, leaf, exact(graph, budget or Budget()))
+
+    def truth(
+        self, query: str | None = None, facts: Mapping[str, Rows] | None = None, *, seconds: float = 60.0
+    ) -> Truth:
+        """What follows where predicates are open (`#open p/1.`): each query is true, false or unknown, with a proof.
+
+        True is what holds in every world that facts, rules and constraints allow, false what holds in none; choices
+        may come out any way. `seconds` is the time limit for each query.
+
+        Raises: QueryError for a query that does not fit, or a program with evidence.
+        """
+        program = self.with_facts(facts) if facts else self
+        return Truth.of(program.core, program._queries(query), seconds)
 
     def _queries(self, query: str | None) -> tuple[Query, ...]:
         if query is not None:

@@ -16,6 +16,7 @@ from nesy.errors import NesyError, ProgramError
 
 if TYPE_CHECKING:
     from nesy.answer import Explanation
+    from nesy.truth import Truth
 
 app = typer.Typer(
     name="nesy",
@@ -92,7 +93,11 @@ def run(
     import nesy
 
     limits = nesy.Limits(seconds=seconds, tuples=tuples)
-    answer = nesy.load(file).query(query, limits=limits, budget=nesy.Budget(time=seconds, epsilon=epsilon))
+    program = nesy.load(file)
+    if program.core.open:
+        _show_truth(program.truth(query, seconds=seconds), explain, drawing, as_json)
+        return
+    answer = program.query(query, limits=limits, budget=nesy.Budget(time=seconds, epsilon=epsilon))
     if as_json:
         _print_json(answer.to_dict(explain=explain))
         return
@@ -314,6 +319,18 @@ def _show(explanation: Explanation, drawing: str | None) -> None:
         sys.stdout.buffer.write(drawn)
     else:
         print(drawn)
+
+
+def _show_truth(answer: Truth, explain: bool, drawing: str | None, as_json: bool) -> None:
+    """What follows where predicates are open."""
+    if as_json:
+        _print_json(answer.to_dict(explain=explain))
+        return
+    if drawing is None:
+        print(answer if len(answer) else "no answers: nothing that matches the query can hold")
+    if explain or drawing:
+        for row in answer:
+            _show(answer.explain(row), drawing)
 
 
 def _print_json(data: Any) -> None:

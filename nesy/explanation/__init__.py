@@ -16,7 +16,7 @@ from nesy.explanation.findings import change_section, repair_section, why_not_se
 from nesy.explanation.html import to_html
 from nesy.explanation.markdown import to_markdown
 from nesy.explanation.picture import to_png
-from nesy.explanation.story import Blame, Saw, Section, Sighting, Step, Story
+from nesy.explanation.story import Blame, Reason, RuleNote, Saw, Section, Sighting, Step, Story
 from nesy.explanation.svg import to_svg
 from nesy.explanation.tell import tell
 from nesy.explanation.terminal import render, to_console, to_text
@@ -24,6 +24,8 @@ from nesy.explanation.tilt import tilt
 
 __all__ = [
     "Blame",
+    "Reason",
+    "RuleNote",
     "Saw",
     "Section",
     "Sighting",

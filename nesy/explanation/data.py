@@ -13,6 +13,7 @@ def to_dict(story: Story) -> dict[str, Any]:
         "answer": story.answer,
         "probability": story.probability,
         "method": story.method,
+        "verdict": story.verdict or None,
         "text": story.text,
         "proofs": [{"root": r.root, "probability": r.probability, "share": r.share} for r in story.reasons],
         "steps": [_step(step) for step in story.steps],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nesy.explanation.outline import Box, outline
 from nesy.explanation.story import Story
 from nesy.explanation.svg import shade
-from nesy.explanation.terminal import percent, seen
+from nesy.explanation.terminal import percent, seen, standing
 
 
 def to_dot(story: Story) -> str:
@@ -14,7 +14,7 @@ def to_dot(story: Story) -> str:
     lines = [
         "digraph explanation {",
         "  rankdir=LR;",
-        f"  label={_quoted(f'{story.answer}  {percent(story.probability)}')};",
+        f"  label={_quoted(f'{story.answer}  {standing(story)}')};",
         '  node [shape=box, style="rounded,filled", fontname="monospace", fontsize=11];',
         "  edge [dir=none];",
     ]

@@ -12,7 +12,7 @@ from html import escape
 
 from nesy.explanation.story import Blame, Reason, Section, Sighting, Step, Story
 from nesy.explanation.svg import to_svg
-from nesy.explanation.terminal import percent, weight
+from nesy.explanation.terminal import percent, standing, weight
 
 _OPEN_DEPTH = 3  # branches that are open when the page is: enough to see what the answer rests on
 _MAX_DEPTH = 60  # deeper branches say so instead: browsers nest no further in comfort
@@ -61,7 +61,7 @@ n.addEventListener('mouseenter',()=>on(true));n.addEventListener('mouseleave',()
 def to_html(story: Story, page: bool = True, picture: bool = True) -> str:
     """The story as a page, or with `page=False` as a part of one (for a notebook); `picture` adds the graph."""
     parts = [
-        f"<h1>{escape(story.answer)} <span class=p>{percent(story.probability)}</span>"
+        f"<h1>{escape(story.answer)} <span class=p>{standing(story)}</span>"
         f"{f' <span class=soft>{escape(story.method)}</span>' if story.method else ''}</h1>"
     ]
     if story.text is not None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 from nesy.explanation.story import Step, Story
-from nesy.explanation.terminal import percent, seen, weight
+from nesy.explanation.terminal import percent, seen, standing, weight
 
 _MAX_DEPTH = 12  # list items nested deeper are taken for code by most readers
 
 
 def to_markdown(story: Story) -> str:
     """The story in Markdown."""
-    lines = [f"## {_code(story.answer)} {percent(story.probability)}", ""]
+    lines = [f"## {_code(story.answer)} {standing(story)}", ""]
     if story.text is not None:
         lines += [f"> {_marked(story)}", ""]
     writer = _Writer(story)

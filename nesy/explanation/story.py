@@ -111,6 +111,7 @@ class Story:
     pictures: Mapping[str, bytes] = field(default_factory=dict)  # PNG of what was seen, by its name
     blame: tuple[Blame, ...] = ()
     sections: tuple[Section, ...] = ()
+    verdict: str = ""  # true, false or unknown, where that is the answer and not a probability
 
     @property
     def uses(self) -> dict[int, int]:

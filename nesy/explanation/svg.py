@@ -13,7 +13,7 @@ from html import escape
 from nesy.explanation.layout import Layout, Place, lay_out
 from nesy.explanation.outline import Box, Outline, outline
 from nesy.explanation.story import Sighting, Story
-from nesy.explanation.terminal import percent
+from nesy.explanation.terminal import percent, standing
 
 _CHAR, _SMALL = 7.3, 6.1  # width of a character in pixels, at 12 and 10 points of a monospaced face
 _PAD, _MARGIN = 10, 24
@@ -56,7 +56,7 @@ def to_svg(story: Story, head: bool = True) -> str:
 def _head(story: Story) -> tuple[str, float]:
     parts = [
         f'<text class="title" x="{_MARGIN}" y="36">{escape(story.answer)}'
-        f'<tspan class="share" dx="12">{percent(story.probability)}</tspan></text>'
+        f'<tspan class="share" dx="12">{standing(story)}</tspan></text>'
     ]
     y = 60.0
     if story.text is not None:

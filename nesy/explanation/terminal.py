@@ -50,9 +50,9 @@ def render(story: Story) -> RenderableType:
 
 def _head(story: Story) -> Text:
     head = Text(story.answer, style="bold")
-    head.append(f"  {percent(story.probability)}", style="bold cyan")
+    head.append(f"  {standing(story)}", style="bold cyan")
     if story.method:
-        head.append(f"  ({story.method})", style="dim")
+        head.append(f"  {story.method}", style="dim")
     return head
 
 
@@ -140,6 +140,11 @@ def _blame(story: Story) -> Tree:
         line.append(f"  without it {percent(blame.without)}, slope {blame.gradient:+.3f}", style="dim")
         tree.add(line)
     return tree
+
+
+def standing(story: Story) -> str:
+    """How the answer stands: its probability, or its verdict."""
+    return story.verdict or percent(story.probability)
 
 
 def percent(probability: float) -> str:

@@ -5,7 +5,7 @@ certify, Certifier, claim_of          does a proof's answer follow from the rule
 smallest_change                       the fewest, most probable other outcomes after which an answer is another
 why_not                               the rules that could have given an answer, the fewest facts that would
 never, always, equivalent             properties of rules over all small databases
-entails                               true, false or unknown, where predicates are open
+entails, entailments                  true, false or unknown, where predicates are open
 repair, explain_impossible            conflicts of proposals with constraints; evidence that no world meets
 """
 
@@ -13,8 +13,9 @@ from nesy.solver.certificate import Certificate, Certifier, Claim, certify, clai
 from nesy.solver.change import smallest_change
 from nesy.solver.conflicts import explain_impossible, repair
 from nesy.solver.constraints import Consistency, Demand, check_constraints
+from nesy.solver.inferences import Inference
 from nesy.solver.missing import why_not
-from nesy.solver.open_world import Entailment, entails
+from nesy.solver.open_world import Entailment, entailments, entails
 from nesy.solver.properties import Property, always, equivalent, never
 
 __all__ = [
@@ -24,11 +25,13 @@ __all__ = [
     "Consistency",
     "Demand",
     "Entailment",
+    "Inference",
     "Property",
     "always",
     "certify",
     "check_constraints",
     "claim_of",
+    "entailments",
     "entails",
     "equivalent",
     "explain_impossible",

@@ -54,10 +54,11 @@ class Script:
     def text(self) -> str:
         return "\n".join(self.lines) + "\n"
 
-    def standalone(self, logic: str = "ALL", expected: str | None = None) -> str:
-        """The script as a file that any SMT-LIB 2 solver runs."""
+    def standalone(self, logic: str = "ALL", expected: str | None = None, claim: str = "true") -> str:
+        """The script, and one more claim, as a file that any SMT-LIB 2 solver runs."""
+        claims = [] if claim == TRUE else [f"(assert {claim})"]
         status = [f"(set-info :status {expected})"] if expected else []
-        return "\n".join([f"(set-logic {logic})", *status, *self.lines, "(check-sat)", "(exit)"]) + "\n"
+        return "\n".join([f"(set-logic {logic})", *status, *self.lines, *claims, "(check-sat)", "(exit)"]) + "\n"
 
 
 # A quoted symbol may hold any printable character but these two; control characters are not portable.

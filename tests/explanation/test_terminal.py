@@ -77,7 +77,7 @@ def signs() -> Story:
 
 def test_a_proof_is_a_tree_with_rules_probabilities_and_shares():
     assert to_text(story_of(PATHS, "path(a,c)"), width=100) == (
-        "path(a,c)  75.2 %  (exact)\n"
+        "path(a,c)  75.2 %  exact\n"
         "because (1 of 2)  50.4 %, 67.0 % of the answer\n"
         "└── path(a,c)  50.4 %  rules/paths.nesy:4\n"
         "    ├── edge(a,b)  90.0 %  rules/paths.nesy:2\n"
