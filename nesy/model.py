@@ -31,6 +31,7 @@ from nesy.leaves import LeafPlan, Parameters, parameter_keys
 from nesy.perception import Encoder, Facts, Keys, Payload, encoder_class, encoder_kind
 from nesy.program import Program
 from nesy.reasoning import Budget, DerivationGraph, Limits, Reading, Structures, exact, ground
+from nesy.temperatures import Temperatures
 
 _MOST_STRUCTURES = 256  # graphs kept for payloads of a structure that was seen before
 _SMALLEST = 1e-12  # probability below which a log is clamped: float32 noise of a long product
@@ -105,6 +106,7 @@ class Model(nn.Module):
         self.program = program if isinstance(program, Program) else Program(program)
         self.encoder = encoder
         self.parameters_of_rules = Parameters(self.core)
+        self.temperatures = Temperatures(self.core)
         self.query = self._query(query)
         self.structures = Structures()  # what was found out about structures, for all batches that meet them again
         self._readings: OrderedDict[object, tuple[DerivationGraph, Reading]] = OrderedDict()
@@ -154,7 +156,15 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Distribution:
         """The distribution over the batch's answers, exact, differentiable in encoder and parameters."""
-        leaf = self.leaves(batch)
+        return self.distribution(batch, self.scores(batch))
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """What the encoder says of the batch: everything between payloads and rules. Shapes: each [K, V]"""
+        return self.encoder(batch.payloads, batch.requests) if batch.requests else {}
+
+    def distribution(self, batch: Batch, scores: Mapping[str, Tensor]) -> Distribution:
+        """The distribution over the batch's answers, given the encoder's scores."""
+        leaf = self._assembled(batch, scores)
         p = batch.reading(leaf).p
         nowhere = p.new_zeros(*p.shape[:-1], 1)
         padded = torch.cat([p, nowhere], dim=-1)
@@ -167,14 +177,17 @@ class Model(nn.Module):
 
         Shapes: [B, L] for a shared graph, [L] for graphs side by side
         """
-        scores = self.encoder(batch.payloads, batch.requests) if batch.requests else {}
+        return self._assembled(batch, self.scores(batch))
+
+    def _assembled(self, batch: Batch, scores: Mapping[str, Tensor]) -> Tensor:
         shape = (len(batch),) if batch.is_shared else ()
         like = next(iter(scores.values()), self.parameters_of_rules.logits)
+        shaped: dict[str, Tensor] = {}
         for name, keys in batch.plan.requests.items():
             width = self.core.neural[name].num_scores
             score = scores[name] if name in scores else like.new_zeros(0, width)
-            scores = {**scores, name: score.reshape(*shape, len(keys), width)}
-        return batch.plan.assemble(self.parameters_of_rules(), scores, shape)
+            shaped[name] = self.temperatures.soften(name, score).reshape(*shape, len(keys), width)
+        return batch.plan.assemble(self.parameters_of_rules(), shaped, shape)
 
     @torch.no_grad()
     def ask(self, question: str | Payload) -> Answer:

@@ -89,6 +89,9 @@ class TrainingTable:
         "Weight of the loss on neural predicates whose truth a row gives; 0 learns from answers alone.", 0.0, low=0.0
     )
     patience: int = key("Stop after this many epochs without a better dev metric; 0 never stops early.", 0, low=0)
+    calibrate: bool = key(
+        "After training, fit a temperature for each neural predicate on dev, where it has at least 50 answers.", True
+    )
     length_column: str = key("Rows with like lengths of this text column share a batch.", "text")
 
 

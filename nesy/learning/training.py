@@ -15,6 +15,7 @@ import torch
 from nesy.device import choose_device
 from nesy.errors import DataError, RunError
 from nesy.learning.batches import AnswerNames, Prepared, in_order, prepare
+from nesy.learning.calibration import calibrate
 from nesy.learning.checkpoint import StateFile
 from nesy.learning.data import Row
 from nesy.learning.measure import measure
@@ -110,6 +111,8 @@ def train_on(
         history = optimise(
             model, batches, dev, objective(model, names, report), task.evaluation, state, report, resume=resume
         )
+        if task.training.calibrate:
+            calibrate(model, dev)
         run = Run(
             folder=folder,
             task=task.name,
@@ -124,6 +127,7 @@ def train_on(
                 "identity": identity,
                 "parameters": sum(p.numel() for p in model.parameters()),
                 "rules": model.parameters_of_rules.table(),
+                "temperatures": model.temperatures.table(),
                 **(extension.after(model, source, names) if extension.after else {}),
             },
         )
