@@ -218,6 +218,7 @@ def _record(
 
     leaf, is_pure = recorder.deciding_leaves(elements.of_instance, elements.body, len(wanted), state.certain)
     begin = np.searchsorted(elements.group, np.arange(len(uncertain) + 1))
+    everywhere = recorder.exclusive(leaf, is_pure)
     remembered: dict[tuple[object, ...], Numbers] = {}
     results: dict[int, tuple[Index, Index]] = {}
     for place in np.flatnonzero(uncertain).tolist():
@@ -225,7 +226,12 @@ def _record(
         weight, certain = elements.weight[part], elements.certain[part]
         if elements.is_integer[part].all():
             weight = weight.astype(np.int64)
-        choices = recorder.exclusive(leaf[part], is_pure[part])
+        choices = everywhere.select(part)
+        # Numbered from the group's first choice on, so that groups that are alike have equal patterns.
+        decided = choices.choice >= 0
+        if decided.any():
+            first = int(choices.choice[decided].min())
+            choices = choices._replace(choice=np.where(decided, choices.choice - first, -1))
         pattern = (weight.dtype.char, *(array.tobytes() for array in (weight, certain, *choices)))
         values = remembered.get(pattern)
         if values is None:

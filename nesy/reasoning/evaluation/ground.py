@@ -9,16 +9,17 @@ import numpy as np
 from nesy.errors import DataError
 from nesy.language.core import Atom, Constant, CoreProgram, Evidence, Literal, Query, Rule, ground_atom
 from nesy.language.functions import OrderKey
-from nesy.reasoning.derivation import DerivationGraph, GroundQuery
+from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.evaluation.compiled import compile_program
 from nesy.reasoning.evaluation.demand import demand_of, demanded
 from nesy.reasoning.evaluation.instances import record_facts, record_group
 from nesy.reasoning.evaluation.joins import Table, run_plan
 from nesy.reasoning.evaluation.kernels import EMPTY, Index, sorted_unique, unique_inverse
-from nesy.reasoning.evaluation.layout import Roots, lay_out, rows_of_values
+from nesy.reasoning.evaluation.layout import Asked, Roots, lay_out, rows_of_values
 from nesy.reasoning.evaluation.limits import Guard, Limits
 from nesy.reasoning.evaluation.plan import make_plan
 from nesy.reasoning.evaluation.recorder import Recorder
+from nesy.reasoning.evaluation.relation import distinct_rows
 from nesy.reasoning.evaluation.rules import Normalizer
 from nesy.reasoning.evaluation.sources import RecordingSources
 from nesy.reasoning.evaluation.state import Sample, State
@@ -81,16 +82,16 @@ def _seed(atoms: Sequence[Atom], state: State) -> None:
             relation.advance(relation.pack([np.arange(size), *columns] if relation.sampled else columns, size))
 
 
-def _answers(query: Query, state: State, recorder: Recorder) -> list[GroundQuery]:
+def _answers(query: Query, state: State, recorder: Recorder) -> list[Asked]:
     """The possible answers of a query, by sample, then in the standard order of their atoms."""
     found = _matches(query.atom, state, recorder)
     shared = query.atom.signature not in state.compiled.sampled
-    answers: list[GroundQuery] = []
+    answers: list[Asked] = []
     for sample in range(state.space.num_samples):
         mine = found.get(-1 if shared else sample, [])
-        answers += [GroundQuery(query, atom, sample, 2 * node + query.negated) for atom, node in mine]
+        answers += [(query, atom, sample, 2 * node + query.negated) for atom, node in mine]
         if not mine and not _has_variables(query.atom):
-            answers.append(GroundQuery(query, query.atom, sample, None))
+            answers.append((query, query.atom, sample, None))
     return answers
 
 
@@ -144,10 +145,13 @@ def _matches(atom: Atom, state: State, recorder: Recorder) -> dict[int, list[tup
     found: dict[int, list[tuple[Atom, int]]] = {}
     base = recorder.base_of[signature]
     order = _standard_order(columns, len(row), state)
-    atoms = [ground_atom(signature.name, values) for values in rows_of_values(columns, len(row), state)]
-    places = row.tolist()
+    # Samples have many atoms in common: each is made once.
+    distinct, which = distinct_rows(columns, (state.space.bits,) * len(columns), len(row))
+    values = rows_of_values(distinct, int(which.max()) + 1 if len(which) else 0, state)
+    atoms = [ground_atom(signature.name, row_values) for row_values in values]
+    places, numbers = row.tolist(), which.tolist()
     for i in order.tolist():
-        found.setdefault(samples[i], []).append((atoms[i], base + places[i]))
+        found.setdefault(samples[i], []).append((atoms[numbers[i]], base + places[i]))
     return found
 
 

@@ -174,8 +174,12 @@ class Interner:
         return [self.intern_column(list(column)) for column in zip(*rows, strict=True)]
 
     def intern_column(self, values: Sequence[Value]) -> Index:
-        """The ids of a column; a column of small integers without a look per value."""
-        if set(map(type, values)) == {int}:
+        """The ids of a column; a column of small integers without a look per value, of text with one per word."""
+        types = set(map(type, values))
+        if types == {str}:
+            known = {value: self.intern(value) for value in dict.fromkeys(values)}
+            return np.fromiter(map(known.__getitem__, values), dtype=np.int64, count=len(values))
+        if types == {int}:
             try:
                 array = np.array(values, dtype=np.int64)
             except OverflowError:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nesy.errors import NesyError
-from nesy.language.core import Atom, Constant, CoreProgram, Variable, ground_atom
+from nesy.language.core import Atom, Constant, CoreProgram, Query, Variable, ground_atom
 from nesy.language.values import Value
 from nesy.reasoning.derivation import ChoiceTable, DerivationGraph, GroundAggregate, GroundQuery
 from nesy.reasoning.evaluation.compiled import TOLERANCE
@@ -27,18 +28,20 @@ from nesy.reasoning.evaluation.recorder import (
 )
 from nesy.reasoning.evaluation.state import State
 
+Asked: TypeAlias = tuple[Query, Atom, int, int | None]  # query, answer, sample, provisional literal
+
 
 @dataclass
 class Roots:
     """What the graph is for, on provisional numbers."""
 
-    answers: list[GroundQuery] = field(default_factory=list[GroundQuery])  # literals are provisional
+    answers: list[Asked] = field(default_factory=list[Asked])
     evidence: list[int] = field(default_factory=list[int])  # literals
     constraint: list[int] = field(default_factory=list[int])  # nodes
     impossible: list[str] = field(default_factory=list[str])
 
     def nodes(self) -> Index:
-        literals = [answer.literal for answer in self.answers if answer.literal is not None] + self.evidence
+        literals = [literal for _, _, _, literal in self.answers if literal is not None] + self.evidence
         return np.unique(np.array([literal >> 1 for literal in literals] + self.constraint, dtype=np.int64))
 
 
@@ -86,13 +89,10 @@ def lay_out(program: CoreProgram, state: State, recorder: Recorder, roots: Roots
         for a in recorder.aggregates
         if reached[a.result].any()
     )
+    numbers: list[int] = number.tolist()
     answers = tuple(
-        answer
-        if answer.literal is None
-        else GroundQuery(
-            answer.query, answer.atom, answer.sample, 2 * int(number[answer.literal >> 1]) + (answer.literal & 1)
-        )
-        for answer in roots.answers
+        GroundQuery(query, atom, sample, None if place is None else 2 * numbers[place >> 1] + (place & 1))
+        for query, atom, sample, place in roots.answers
     )
     evidence = renumber(np.array(roots.evidence, dtype=np.int64))
     return DerivationGraph(

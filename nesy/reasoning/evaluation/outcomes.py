@@ -47,6 +47,10 @@ class Exclusive(NamedTuple):
     is_pure: Mask  # the element holds exactly when its outcome is chosen
     num_outcomes: Index  # of an exhaustive choice; -1 where it may also have none of its outcomes
 
+    def select(self, part: slice) -> Exclusive:
+        """The same of some elements."""
+        return Exclusive(self.choice[part], self.outcome[part], self.is_pure[part], self.num_outcomes[part])
+
 
 def possible_results(function: str, weight: Numbers, certain: Mask, choices: Exclusive, limit: int) -> Numbers:
     """All results in ascending order, maybe with some that no world has.

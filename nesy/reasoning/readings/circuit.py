@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nesy.reasoning.derivation import ChoiceTable, Index
 from nesy.reasoning.readings.problem import slices
 
 ZERO, ONE = 0, 1
+_FEW = 4_000  # products that are walked one by one: less than numpy's calls for each layer cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +73,35 @@ class Layer:
 
     def to(self, device: torch.device) -> Layer:
         return Layer(self.first, self.num_rows, self.left.to(device), self.right.to(device), self.out.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Wiring:
+    """A circuit as plain arrays, to be kept and copied: layer i has rows first[i] .. first[i+1]-1, and edge e adds
+    row[left[e]] * row[right[e]] to row[out[e]]; edges are sorted by `out`."""
+
+    num_inputs: int
+    first: Index  # [layers + 1]
+    left: Index  # [E]
+    right: Index
+    out: Index
+    root: Index  # [Q] rows
+
+    @property
+    def layer_size(self) -> Index:
+        """How many rows each layer has."""
+        return np.diff(self.first)
+
+    def circuit(self) -> Circuit:
+        """The same as tensors."""
+        left, right, out = (torch.from_numpy(edges) for edges in (self.left, self.right, self.out))
+        first: list[int] = self.first.tolist()
+        bounds: list[int] = np.searchsorted(self.out, self.first).tolist()
+        layers = tuple(
+            Layer(start, stop - start, left[low:high], right[low:high], out[low:high] - start)
+            for start, stop, low, high in zip(first[:-1], first[1:], bounds[:-1], bounds[1:], strict=True)
+        )
+        return Circuit(self.num_inputs, layers, torch.from_numpy(self.root))
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,76 +236,83 @@ class CircuitBuilder:
         self.left.append(left)
         self.right.append(right)
 
-    def build(self, root: Sequence[int]) -> Circuit:
-        """The circuit of the rows that the roots need.
+    def build(self, root: Sequence[int]) -> Wiring:
+        """The wiring of the rows that the roots need.
 
-        Cost: linear in products, with a few numpy calls per layer.
+        Cost: linear in products, besides a few numpy calls per layer where there are many.
         """
         empty = np.zeros(0, np.int64)
         out = np.concatenate([empty, *self.out])
-        left = np.concatenate([empty, *self.left])
-        right = np.concatenate([empty, *self.right])
         order = np.argsort(out, kind="stable")
-        out, left, right = out[order], left[order], right[order]
+        out = out[order]
+        left = np.concatenate([empty, *self.left])[order]
+        right = np.concatenate([empty, *self.right])[order]
         ptr = np.searchsorted(out, np.arange(self.num_rows + 1))
-        depth = self._depths(out, left, right, ptr)
-        needed = self._needed(np.asarray(root, np.int64), left, right, ptr)
-
+        roots = np.asarray(root, np.int64)
+        # 0 for inputs and for rows without products, which read as zero; -1 for what no root needs.
+        depth = (_depths_of_few if len(out) <= _FEW else _depths_of_many)(left, right, ptr, roots)
+        num_inputs = self.num_inputs + len(self.late)
         renumbered = np.full(self.num_rows, ZERO, np.int64)
         renumbered[: self.num_inputs] = np.arange(self.num_inputs)
-        first = self.num_inputs + len(self.late)
-        renumbered[self.late] = np.arange(self.num_inputs, first)
-        num_inputs = first
-        layers: list[Layer] = []
-        by_depth = np.flatnonzero(needed & (depth > 0))
-        by_depth = by_depth[np.argsort(depth[by_depth], kind="stable")]
-        bounds = np.searchsorted(depth[by_depth], np.arange(1, int(depth.max(initial=0)) + 2))
-        for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-            rows = by_depth[start:stop]
-            if not len(rows):
-                continue
-            renumbered[rows] = first + np.arange(len(rows))
-            counts = ptr[rows + 1] - ptr[rows]
-            edges = slices(ptr[rows], ptr[rows + 1])
-            layers.append(
-                Layer(
-                    first,
-                    len(rows),
-                    torch.from_numpy(renumbered[left[edges]]),
-                    torch.from_numpy(renumbered[right[edges]]),
-                    torch.from_numpy(np.repeat(np.arange(len(rows)), counts)),
-                )
-            )
-            first += len(rows)
-        return Circuit(num_inputs, tuple(layers), torch.from_numpy(renumbered[np.asarray(root, np.int64)]))
+        renumbered[self.late] = np.arange(self.num_inputs, num_inputs)
+        rows = np.flatnonzero(depth > 0)
+        rows = rows[np.argsort(depth[rows], kind="stable")]
+        renumbered[rows] = num_inputs + np.arange(len(rows))
+        first = num_inputs + np.searchsorted(depth[rows], np.arange(1, int(depth.max(initial=0)) + 2))
+        kept = np.flatnonzero(depth[out] > 0)
+        kept = kept[np.argsort(renumbered[out[kept]], kind="stable")]
+        return Wiring(
+            num_inputs, first, renumbered[left[kept]], renumbered[right[kept]], renumbered[out[kept]], renumbered[roots]
+        )
 
-    def _depths(self, out: Index, left: Index, right: Index, ptr: Index) -> Index:
-        """[rows] the layer of each row: inputs 0, others one more than the highest row they use; rows without
-        products stay 0 and read as zero (Kahn's topological order, a layer at a time)."""
-        operand = np.concatenate([left, right])
-        user = np.concatenate([out, out])
-        order = np.argsort(operand, kind="stable")
-        operand, user = operand[order], user[order]
-        use_ptr = np.searchsorted(operand, np.arange(self.num_rows + 1))
-        pending = np.bincount(user, minlength=self.num_rows)
-        depth = np.zeros(self.num_rows, np.int64)
-        frontier = np.flatnonzero(pending == 0)
-        layer = 0
-        while len(frontier):
-            depth[frontier] = layer
-            used = user[slices(use_ptr[frontier], use_ptr[frontier + 1])]
-            rows, counts = np.unique(used, return_counts=True)
-            pending[rows] -= counts
-            frontier = rows[pending[rows] == 0]
-            layer += 1
-        return depth
 
-    def _needed(self, root: Index, left: Index, right: Index, ptr: Index) -> NDArray[np.bool_]:
-        needed = np.zeros(self.num_rows, bool)
-        frontier = np.unique(root)
-        while len(frontier):
-            needed[frontier] = True
-            edges = slices(ptr[frontier], ptr[frontier + 1])
-            below = np.concatenate([left[edges], right[edges]])
-            frontier = np.unique(below[~needed[below]])
-        return needed
+def _depths_of_few(left: Index, right: Index, ptr: Index, root: Index) -> Index:
+    """[rows] one more than the deepest row that a row uses; a walk down from the roots, row by row."""
+    lefts, rights, start = left.tolist(), right.tolist(), ptr.tolist()
+    depth: dict[int, int] = {}
+    stack: list[int] = root.tolist()
+    while stack:
+        row = stack[-1]
+        if row in depth:
+            stack.pop()
+            continue
+        below = lefts[start[row] : start[row + 1]] + rights[start[row] : start[row + 1]]
+        missing = [other for other in below if other not in depth]
+        if missing:
+            stack += missing
+            continue
+        stack.pop()
+        depth[row] = 1 + max([depth[other] for other in below]) if below else 0
+    found = np.full(len(ptr) - 1, -1, np.int64)
+    found[list(depth)] = list(depth.values())
+    return found
+
+
+def _depths_of_many(left: Index, right: Index, ptr: Index, root: Index) -> Index:
+    """The same, a layer at a time (Kahn's topological order)."""
+    num_rows = len(ptr) - 1
+    needed = np.zeros(num_rows, bool)
+    frontier = np.unique(root)
+    while len(frontier):
+        needed[frontier] = True
+        edges = slices(ptr[frontier], ptr[frontier + 1])
+        below = np.concatenate([left[edges], right[edges]])
+        frontier = np.unique(below[~needed[below]])
+    out = np.repeat(np.arange(num_rows), np.diff(ptr))
+    operand = np.concatenate([left, right])
+    user = np.concatenate([out, out])
+    order = np.argsort(operand, kind="stable")
+    operand, user = operand[order], user[order]
+    use_ptr = np.searchsorted(operand, np.arange(num_rows + 1))
+    pending = np.bincount(user, minlength=num_rows)
+    depth = np.zeros(num_rows, np.int64)
+    frontier = np.flatnonzero(pending == 0)
+    layer = 0
+    while len(frontier):
+        depth[frontier] = layer
+        used = user[slices(use_ptr[frontier], use_ptr[frontier + 1])]
+        rows, counts = np.unique(used, return_counts=True)
+        pending[rows] -= counts
+        frontier = rows[pending[rows] == 0]
+        layer += 1
+    return np.where(needed, depth, -1)

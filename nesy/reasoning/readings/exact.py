@@ -111,12 +111,6 @@ class Reading:
         p = (lower + upper) / 2 if "bounds" in self.methods else lower
         return Probabilities(shaped(p), shaped(lower), shaped(upper), shaped(evidence), shaped(log_p))
 
-    def template(self) -> Template:
-        """The reading of a graph of one sample, to be used for others that are like it."""
-        return Template.of(
-            self.circuit, self.methods, self.is_conditional.tolist(), self.groups, self.groups_of, self.lifted
-        )
-
     def _is_doubtful(self, roots: Tensor, values: Tensor) -> bool:
         """Whether a mass of 0 may be one that is only too small for the type: then logarithms tell."""
         if "bounds" in self.methods or not len(self.circuit.layers) or not bool((roots.detach() == 0).any()):
@@ -143,7 +137,7 @@ def exact(graph: DerivationGraph, budget: Budget | None = None, structures: Stru
     if graph.impossible:
         raise InconsistentError("no possible world agrees with " + "; ".join(graph.impossible))
     if graph.num_samples == 1 and structures is None:
-        return _Analysis(graph, budget or Budget()).run()
+        return _reading(graph, _Analysis(graph, budget or Budget()).run())
     return _by_sample(graph, budget or Budget(), Structures() if structures is None else structures)
 
 
@@ -175,15 +169,27 @@ def _by_sample(graph: DerivationGraph, budget: Budget, structures: Structures) -
             methods[query] = method
             groups_of[query] = tuple(mine[group] for group in groups)
     chosen = np.concatenate([column.reshape(-1), np.array(ends, np.int64).reshape(-1, 2).T.reshape(-1)])
+    together = Template(
+        wiring=replace(joined.wiring, root=joined.wiring.root[chosen]),
+        methods=tuple(methods),
+        is_conditional=tuple(is_conditional.tolist()),
+        groups=tuple(number),
+        groups_of=tuple(groups_of),
+        lifted=joined.lifted,
+    )
+    return _reading(graph, together)
+
+
+def _reading(graph: DerivationGraph, template: Template) -> Reading:
     return Reading(
         graph=graph,
         inputs=InputRows(graph.choices),
-        circuit=replace(joined.circuit, root=joined.circuit.root[torch.from_numpy(chosen)]),
-        methods=tuple(methods),
-        is_conditional=torch.from_numpy(is_conditional),
-        groups=tuple(number),
-        lifted=joined.lifted,
-        groups_of=tuple(groups_of),
+        circuit=template.wiring.circuit(),
+        methods=template.methods,
+        is_conditional=torch.tensor(template.is_conditional, dtype=torch.bool),
+        groups=template.groups,
+        lifted=template.lifted,
+        groups_of=template.groups_of,
     )
 
 
@@ -202,13 +208,13 @@ def _templates(pieces: Sequence[Piece], budget: Budget, structures: Structures) 
     clock = budget.start()
     for position, (signature, piece) in enumerate(missing.items()):
         share = replace(budget, time=clock.left / (len(missing) - position))
-        found[signature] = _Analysis(piece.graph(), share).run().template()
+        found[signature] = _Analysis(piece.graph(), share).run()
         structures.keep(signature, budget, found[signature])
     return [found[piece.signature] for piece in pieces]
 
 
 class _Analysis:
-    """Builds a reading's circuit, part by part."""
+    """Builds the circuit of a graph, part by part."""
 
     def __init__(self, graph: DerivationGraph, budget: Budget):
         self.graph = graph
@@ -220,7 +226,7 @@ class _Analysis:
         self.lifted: list[Lifted] = []
         self.waiting = len(graph.query)
 
-    def run(self) -> Reading:
+    def run(self) -> Template:
         graph = self.graph
         parts = split(graph, self.maker)
         rows = [Rows(ZERO, ONE, ZERO) for _ in graph.query]
@@ -241,12 +247,10 @@ class _Analysis:
         groups_of = tuple(tuple(number[group] for group in parts.conditions[scope]) for scope in parts.scope)
         columns = [[r.yes for r in rows], [r.total for r in rows], [r.unknown for r in rows]]
         columns += [[totals[group].total for group in number], [totals[group].unknown for group in number]]
-        return Reading(
-            graph=graph,
-            inputs=self.inputs,
-            circuit=self.builder.build([row for column in columns for row in column]),
+        return Template(
+            wiring=self.builder.build([row for column in columns for row in column]),
             methods=tuple(methods),
-            is_conditional=torch.tensor(is_conditional, dtype=torch.bool),
+            is_conditional=tuple(is_conditional),
             groups=tuple(number),
             lifted=tuple(self.lifted),
             groups_of=groups_of,

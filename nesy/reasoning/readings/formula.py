@@ -257,9 +257,19 @@ class _Making:
         elif others or any(2 * node in body for body in self.maker.bodies(node)):
             self._loop(members)
         else:
-            literal = self.literal
-            ways = [self._and([literal[b >> 1] ^ (b & 1) for b in body]) ^ 1 for body in self.maker.bodies(node)]
-            literal[node] = self._and(ways) ^ 1
+            self.literal[node] = self._disjunction(node)
+
+    def _disjunction(self, node: int) -> int:
+        """One of a node's derivations holds."""
+        literal = self.literal
+        refused: list[int] = []
+        for body in self.maker.bodies(node):
+            parts = [literal[b >> 1] ^ (b & 1) for b in body]
+            way = parts[0] if len(parts) == 1 else self._and(parts)
+            if way == TRUE:
+                return TRUE
+            refused.append(way ^ 1)
+        return refused[0] ^ 1 if len(refused) == 1 else self._and(refused) ^ 1
 
     def _gate(self, gate: Gate) -> int:
         """The positive literal of a gate, the same for equal gates."""

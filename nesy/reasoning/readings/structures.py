@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Literal as OneOf
 
 import numpy as np
-import torch
 
 from nesy.reasoning.derivation import ChoiceTable, Index
 from nesy.reasoning.readings.budget import Budget
-from nesy.reasoning.readings.circuit import Circuit, InputRows, Layer
+from nesy.reasoning.readings.circuit import InputRows, Wiring
 from nesy.reasoning.readings.lifting import Lifted
 from nesy.reasoning.readings.pieces import Piece
 
@@ -26,54 +25,23 @@ _BYTES = 256 * 2**20  # that templates may take together
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """The circuit of one piece: rows `num_inputs` .. are sums of products, in layers.
+    """What there is to know about one structure, on its own numbers.
 
-    Roots are those of a reading: yes, total, unknown of each query; total and unknown of each group of conditions.
+    The wiring's roots: yes, total, unknown of each query; then total and unknown of each group of conditions.
     """
 
-    num_inputs: int
-    layer_size: Index  # [layers]
-    left: Index  # [E] rows
-    right: Index
-    out: Index
-    root: Index
-    methods: tuple[Method, ...]
-    is_conditional: tuple[bool, ...]
-    groups: tuple[tuple[int, ...], ...]  # literals of the piece
-    groups_of: tuple[tuple[int, ...], ...]  # of each query
-    lifted: tuple[Lifted, ...]
-
-    @classmethod
-    def of(
-        cls,
-        circuit: Circuit,
-        methods: Sequence[Method],
-        is_conditional: Sequence[bool],
-        groups: Sequence[tuple[int, ...]],
-        groups_of: Sequence[tuple[int, ...]],
-        lifted: Sequence[Lifted],
-    ) -> Template:
-        empty = np.zeros(0, dtype=np.int64)
-        layers = circuit.layers
-        return cls(
-            num_inputs=circuit.num_inputs,
-            layer_size=np.array([layer.num_rows for layer in layers], dtype=np.int64),
-            left=np.concatenate([empty, *(layer.left.numpy() for layer in layers)]),
-            right=np.concatenate([empty, *(layer.right.numpy() for layer in layers)]),
-            out=np.concatenate([empty, *(layer.out.numpy() + layer.first for layer in layers)]),
-            root=circuit.root.numpy(),
-            methods=tuple(methods),
-            is_conditional=tuple(is_conditional),
-            groups=tuple(groups),
-            groups_of=tuple(groups_of),
-            lifted=tuple(lifted),
-        )
+    wiring: Wiring
+    methods: tuple[Method, ...]  # of each query
+    is_conditional: tuple[bool, ...]  # of each query: its total is not 1
+    groups: tuple[tuple[int, ...], ...]  # literals of each group of conditions
+    groups_of: tuple[tuple[int, ...], ...]  # the groups that each query is under, even if they do not touch it
+    lifted: tuple[Lifted, ...]  # distributions that are inputs of the wiring after those of `InputRows`
 
     @property
     def num_bytes(self) -> int:
         """About what keeping it costs."""
         lifted = sum(one.row.nbytes + one.weight.nbytes + one.wanted.nbytes for one in self.lifted)
-        return 24 * len(self.out) + 8 * (len(self.layer_size) + len(self.root)) + lifted + 1024
+        return 24 * len(self.wiring.out) + 8 * (len(self.wiring.first) + len(self.wiring.root)) + lifted + 1024
 
 
 @dataclass(frozen=True)
@@ -134,15 +102,15 @@ class Structures:
 
 @dataclass(frozen=True, eq=False)
 class SideBySide:
-    """The circuit of several pieces; `root[i]` are the rows of piece i's roots among the circuit's."""
+    """The wiring of several pieces; `root[i]` says where piece i's roots are among the wiring's."""
 
-    circuit: Circuit
+    wiring: Wiring
     lifted: tuple[Lifted, ...]
     root: list[Index]
 
 
 def side_by_side(choices: ChoiceTable, pieces: Sequence[Piece], templates: Sequence[Template]) -> SideBySide:
-    """One circuit for all pieces, over the inputs of the whole graph.
+    """One wiring for all pieces, over the inputs of the whole graph.
 
     Cost: linear in the edges of all pieces, with a few numpy calls for each template that is used.
     """
@@ -151,10 +119,10 @@ def side_by_side(choices: ChoiceTable, pieces: Sequence[Piece], templates: Seque
         like.setdefault(id(template), []).append(place)
     alike = [(templates[places[0]], places) for places in like.values()]
 
-    num_layers = max((len(template.layer_size) for template in templates), default=0)
+    num_layers = max((len(template.wiring.layer_size) for template in templates), default=0)
     size = np.zeros((len(alike), num_layers), dtype=np.int64)  # rows of a layer that one piece has
     for number, (template, _) in enumerate(alike):
-        size[number, : len(template.layer_size)] = template.layer_size
+        size[number, : len(template.wiring.layer_size)] = template.wiring.layer_size
     together = size * np.array([len(places) for _, places in alike], dtype=np.int64)[:, None]
     before = np.cumsum(together, axis=0) - together  # rows of a layer that other templates have
 
@@ -175,23 +143,25 @@ def side_by_side(choices: ChoiceTable, pieces: Sequence[Piece], templates: Seque
             lifted.append(replace(one, row=rows[0][:, one.row[0]]))
             rows.append((late + np.arange(count * one.num_rows)).reshape(count, one.num_rows))
             late += count * one.num_rows
-        layer = np.repeat(np.arange(len(template.layer_size)), template.layer_size)
-        start = np.cumsum(template.layer_size) - template.layer_size
+        layer = np.repeat(np.arange(len(template.wiring.layer_size)), template.wiring.layer_size)
+        start = np.cumsum(template.wiring.layer_size) - template.wiring.layer_size
         inside = np.arange(len(layer)) - start[layer]
         base = first[layer] + before[number, layer] + inside
         rows.append(base + np.arange(count)[:, None] * size[number, layer])
         row = np.concatenate(rows, axis=1)
-        left.append(row[:, template.left].reshape(-1))
-        right.append(row[:, template.right].reshape(-1))
-        out.append(row[:, template.out].reshape(-1))
-        for place, mine in zip(places, row[:, template.root], strict=True):
+        left.append(row[:, template.wiring.left].reshape(-1))
+        right.append(row[:, template.wiring.right].reshape(-1))
+        out.append(row[:, template.wiring.out].reshape(-1))
+        for place, mine in zip(places, row[:, template.wiring.root], strict=True):
             root[place] = mine
-    circuit = _circuit(num_inputs, first, (left, right, out), np.concatenate([np.zeros(0, np.int64), *root]))
-    stop = np.cumsum([len(mine) for mine in root])
+    empty = np.zeros(0, dtype=np.int64)
+    all_left, all_right, all_out = (np.concatenate([empty, *parts]) for parts in (left, right, out))
+    order = np.argsort(all_out, kind="stable")
+    roots = np.concatenate([empty, *root])
+    wiring = Wiring(num_inputs, first, all_left[order], all_right[order], all_out[order], roots)
+    stop = np.cumsum([len(mine) for mine in root]).tolist()
     return SideBySide(
-        circuit,
-        tuple(lifted),
-        [np.arange(end - len(mine), end) for end, mine in zip(stop.tolist(), root, strict=True)],
+        wiring, tuple(lifted), [np.arange(end - len(mine), end) for end, mine in zip(stop, root, strict=True)]
     )
 
 
@@ -201,18 +171,3 @@ def _input_rows(piece: Piece, inputs: InputRows) -> Index:
     others = inputs.other(0) + piece.leaf
     rests = inputs.rest(0) + piece.choice
     return np.concatenate([np.arange(2), leaves, others, rests])
-
-
-def _circuit(
-    num_inputs: int, first: Index, edges: tuple[list[Index], list[Index], list[Index]], root: Index
-) -> Circuit:
-    """A circuit of edges between rows that have their numbers already; layer i has rows first[i] .. first[i+1]-1."""
-    empty = np.zeros(0, dtype=np.int64)
-    left, right, out = (np.concatenate([empty, *parts]) for parts in edges)
-    order = np.argsort(out, kind="stable")
-    left, right, out = (torch.from_numpy(part[order]) for part in (left, right, out))
-    bounds = np.searchsorted(out.numpy(), first).tolist()
-    layers: list[Layer] = []
-    for start, stop, low, high in zip(first[:-1].tolist(), first[1:].tolist(), bounds[:-1], bounds[1:], strict=True):
-        layers.append(Layer(start, stop - start, left[low:high], right[low:high], out[low:high] - start))
-    return Circuit(num_inputs, tuple(layers), torch.from_numpy(root))
