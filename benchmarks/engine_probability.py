@@ -1,24 +1,24 @@
 """Exact probability and gradients against peers, on the same programs in the same run.
 
-    python benchmarks/engine_probability.py [--quick] [--limit 60] [--only NAME,...] [--out FILE]
+    python -m benchmarks.engine_probability [--quick] [--only NAME,...] [--limit 20] [--repeats 5] [--no-growth]
 
-Every row asserts its value first (against a peer or a formula), then times: CPU seconds of this process, one
-thread, the median of 5 (spread in brackets). Peers run if they are installed, each in a process of its own that is
-stopped at the limit: ProbLog (SDD), and PySDD by a fixpoint over a right-linear vtree in a good order.
+Every figure's answers are asserted: those of two rows of the batch against the same work done by hand, one direction
+of the gradient against a finite difference, and every peer's answers. CPU seconds are measured, each run in a process
+of its own with one thread: the median of 5 with the spread (fewer where a cell has taken the limit already). Peers
+that are not installed are left out; one that takes longer than the limit is stopped, and not run at larger sizes.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import random
-import resource
+import importlib.util
+import platform
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -26,455 +26,529 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from benchmarks import probability_peers as peers  # noqa: E402
+from benchmarks import probability_works as works  # noqa: E402
+from benchmarks.measuring import Spread, apart, blocks, clock, exponent, peak_memory, repeated, seconds, table  # noqa: E402
+from benchmarks.probability_works import ByHand, Chance  # noqa: E402
 from nesy.language import parse_program  # noqa: E402
 from nesy.reasoning import Budget, DerivationGraph, Reading, exact, ground  # noqa: E402
 
 BATCH = 64
+OWN_LIMIT = 240.0  # CPU seconds after which our own run is stopped and shown as such
+STEPS = 5  # later batches in each run
+
+Leaves = Callable[[DerivationGraph, int, int], np.ndarray]
 
 
-def clock() -> float:
-    """CPU seconds of this process."""
-    return time.process_time()
+@dataclass(frozen=True)
+class Peer:
+    """Runs in a process of its own: (size, chances of each row of the batch) -> answers and "seconds"."""
+
+    title: str
+    needs: str  # the package
+    run: Callable[[int, list[Chance]], dict[str, Any]]
+    most: int = 10**9  # no larger sizes, as its way of working makes them hopeless
 
 
-def median(work: Callable[[], object], repeats: int = 5) -> tuple[float, float, float]:
-    """Median, least and most CPU seconds of some runs."""
-    work()
-    times: list[float] = []
-    for _ in range(repeats):
-        start = clock()
-        work()
-        times.append(clock() - start)
-    return statistics.median(times), min(times), max(times)
+@dataclass(frozen=True)
+class Work:
+    """One table. `doubling` are four sizes for growth, each twice the last."""
+
+    title: str
+    sizes: Sequence[int]
+    doubling: Sequence[int]
+    source: Callable[[int], str]
+    by_hand: ByHand
+    promise: str
+    dialect: str = "problog"
+    leaves: Leaves | None = None  # [B, L]; by default what is written, and around it
+    peers: Sequence[Peer] = ()
+    batch: int = BATCH
+    budget: Budget = field(default_factory=lambda: Budget(time=OWN_LIMIT))
+    tolerance: float = 1e-9  # of the answers by hand: more where they are simulated
+    most_by_hand: int = 10**9
+    unit: str = "size"
 
 
-# -- programs ------------------------------------------------------------------------------------
+# -- one run of our own ---------------------------------------------------------------------------
 
 
-def grid_edges(n: int) -> list[tuple[int, int]]:
-    right = [(r * n + c, r * n + c + 1) for r in range(n) for c in range(n - 1)]
-    down = [(r * n + c, (r + 1) * n + c) for r in range(n - 1) for c in range(n)]
-    return sorted(right + down)
-
-
-def undirected(n: int) -> str:
-    facts = "".join(f"0.5::edge({a},{b}).\n" for a, b in grid_edges(n))
-    return f"{facts}link(X,Y) :- edge(X,Y).\nlink(X,Y) :- edge(Y,X).\n" + _reach("link", n)
-
-
-def directed(n: int) -> str:
-    return "".join(f"0.5::edge({a},{b}).\n" for a, b in grid_edges(n)) + _reach("edge", n)
-
-
-def _reach(link: str, n: int) -> str:
-    return f"path(X,Y) :- {link}(X,Y).\npath(X,Y) :- {link}(X,Z), path(Z,Y).\nquery(path(0,{n * n - 1})).\n"
-
-
-def smokers(n: int) -> str:
-    draw = random.Random(5)
-    friends = sorted({(x, y) for x in range(n) for y in draw.sample([k for k in range(n) if k != x], 2)})
-    people = "".join(f"0.3::stress({x}).\n0.4::ill({x}).\nquery(asthma({x})).\n" for x in range(n))
-    ties = "".join(f"0.2::influences({y},{x}).\nfriend({x},{y}).\n" for x, y in friends)
-    rules = "smokes(X) :- stress(X).\nsmokes(X) :- friend(X,Y), influences(Y,X), smokes(Y).\n"
-    return people + ties + rules + "asthma(X) :- smokes(X), ill(X).\n"
-
-
-def addition(n: int) -> str:
-    places = "".join(f"place({i}). written({i}). " for i in range(n)) + f"written({n})."
-    return f"""{places}
-side(left). side(right).
-#neural digit(S, I) -> 0..9 :- side(S), place(I).
-#neural shown(I) -> 0..9 :- written(I).
-carry(0, 0).
-carry(J, C) :- carry(I, K), digit(left, I, X), digit(right, I, Y), shown(I, Z),
-    S = X + Y + K, Z = S mod 10, C = S // 10, J = I + 1.
-right :- carry({n}, C), shown({n}, C).
-#query right.
-"""
-
-
-def total(n: int) -> str:
-    places = " ".join(f"place({i})." for i in range(n))
-    return f"""{places}
-#neural digit(I) -> 0..9 :- place(I).
-total(S) :- S = #sum{{ D,I : digit(I, D) }}.
-#query total(S).
-"""
-
-
-def count(n: int) -> str:
-    return (
-        "".join(f"0.5::on({i}).\n" for i in range(n)) + "how_many(N) :- N = #count{ I : on(I) }.\n#query how_many(N).\n"
-    )
-
-
-def markov(t: int) -> str:
-    """Two states, three symbols, a random walk of observations as evidence; the last state is asked."""
-    draw = random.Random(7)
-    seen = [draw.choice("abc") for _ in range(t)]
-    text = ["0.6::state(0,up); 0.4::state(0,down).\n"]
-    for i in range(t):
-        text.append(f"0.5::shows({i},up,a); 0.3::shows({i},up,b); 0.2::shows({i},up,c).\n")
-        text.append(f"0.1::shows({i},down,a); 0.3::shows({i},down,b); 0.6::shows({i},down,c).\n")
-        text.append(
-            f"0.8::moves({i},up,up); 0.2::moves({i},up,down).\n0.3::moves({i},down,up); 0.7::moves({i},down,down).\n"
-        )
-        text.append(f"seen({i}) :- state({i},S), shows({i},S,{seen[i]}).\nevidence(seen({i})).\n")
-    text.append("state(J,R) :- state(I,S), moves(I,S,R), J is I+1.\n")
-    return "".join(text) + f"query(state({t},up)).\n"
-
-
-def noisy_or(n: int) -> str:
-    """Each effect has three of the ten causes before it."""
-    draw = random.Random(3)
-    text = [f"0.1::cause({i}).\non({i}) :- cause({i}).\n" for i in range(n)]
-    for i in range(1, n):
-        for j in draw.sample(range(max(0, i - 5), i), min(2, i)):
-            text.append(f"0.4::spreads({j},{i}).\non({i}) :- on({j}), spreads({j},{i}).\n")
-    return "".join(text) + f"query(on({n - 1})).\n"
-
-
-# -- measuring -----------------------------------------------------------------------------------
-
-
-@dataclass
-class Result:
-    ground: float
-    analyse: float
-    batch: tuple[float, float, float]
-    value: float
-    edges: int
-    method: str
-    width: float = 0.0
-    peers: dict[str, str] = field(default_factory=dict)
-
-
-def read(
-    source: str, dialect: str, leaf_of: Callable[[DerivationGraph], torch.Tensor] | None, budget: Budget, batch: int
-) -> Result:
-    program = parse_program(source, dialect=dialect)
+def own(work: Work, size: int) -> dict[str, Any]:
+    """Ground, analyse, the first batch and some later ones; asserts what comes out."""
+    torch.set_num_threads(1)
+    program = parse_program(work.source(size), dialect=work.dialect)
+    memory = peak_memory()
     start = clock()
     graph = ground(program)
     grounded = clock()
-    reading = exact(graph, budget)
+    reading = exact(graph, work.budget)
     analysed = clock()
-    leaf = leaf_of(graph) if leaf_of else torch.tensor(graph.choices.probability).expand(batch, -1).clone()
-    leaf.requires_grad_(True)
+    chances = (work.leaves or around)(graph, size, work.batch)
+    leaf = torch.from_numpy(chances).requires_grad_(True)
 
-    def step() -> float:
+    def step() -> torch.Tensor:
         leaf.grad = None
-        answer = reading(leaf)
-        answer.p.sum().backward()
-        return float(answer.p[0].sum().detach())
+        p = reading(leaf).p
+        _weigh(p).sum().backward()
+        return p
 
-    answer = reading(leaf.detach()[:1])
-    return Result(
-        grounded - start,
-        analysed - grounded,
-        median(step),
-        float(answer.p.sum()),
-        _edges(reading),
-        reading.method,
-        float((answer.upper - answer.lower).max()),
-    )
-
-
-def _edges(reading: Reading) -> int:
-    return reading.circuit.num_edges
-
-
-def problog(source: str) -> float:
-    """The sum of all answers by ProbLog's SDDs."""
-    from problog import get_evaluatable
-    from problog.program import PrologString
-
-    sys.setrecursionlimit(1_000_000)
-    return float(sum(get_evaluatable("sdd").create_from(PrologString(source)).evaluate().values()))
-
-
-def pysdd_reach(n: int, both: bool) -> float:
-    """Two-terminal reliability: a fixpoint whose tags are SDD nodes, edges in anti-diagonal order."""
-    from pysdd.sdd import SddManager, Vtree
-
-    edges = sorted(grid_edges(n), key=lambda e: (e[0] // n + e[0] % n, e))
-    manager = SddManager.from_vtree(Vtree(len(edges), list(range(1, len(edges) + 1)), "right"))
-    arcs = [(a, b, i + 1) for i, (a, b) in enumerate(edges)]
-    arcs += [(b, a, i) for a, b, i in arcs] if both else []
-    tag = {0: manager.true()}
-    changed = True
-    while changed:
-        changed = False
-        for a, b, i in arcs:
-            if a in tag and b != 0:
-                new = manager.disjoin(tag.get(b, manager.false()), manager.conjoin(tag[a], manager.literal(i)))
-                if b not in tag or new.id != tag[b].id:
-                    tag[b], changed = new, True
-    count = tag[n * n - 1].wmc(log_mode=False)
-    for i in range(1, len(edges) + 1):
-        count.set_literal_weight(manager.literal(i), 0.5)
-        count.set_literal_weight(manager.literal(-i), 0.5)
-    return float(count.propagate())
-
-
-def _child(pipe, work, arguments, limit) -> None:  # type: ignore[no-untyped-def]
-    resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 2))
-    start = clock()
-    value = work(*arguments)
-    pipe.send((value, clock() - start))
-
-
-def peer(work: Callable[..., float], arguments: tuple, limit: float, expected: float) -> str:  # type: ignore[type-arg]
-    """CPU seconds of a peer, or that it was stopped; its value must agree."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_child, args=(theirs, work, arguments, limit))
-    process.start()
-    theirs.close()
-    try:
-        found = ours.recv() if ours.poll(3 * limit) else None
-    except EOFError:
-        found = None
-    process.kill()
-    process.join()
-    if found is None:
-        return f"> {limit:.0f}"
-    assert abs(found[0] - expected) < 1e-6, (work.__name__, found[0], expected)
-    return f"{found[1]:.2f}"
-
-
-def digits_leaf(n: int) -> Callable[[DerivationGraph], torch.Tensor]:
-    """Random digit distributions, and the digits of a sum drawn from them as one-hot evidence."""
-    draw = np.random.default_rng(3)
-    chance = draw.dirichlet(np.full(10, 0.5), size=(BATCH, 2, n))
-
-    def leaf(graph: DerivationGraph) -> torch.Tensor:
-        found = torch.zeros(BATCH, graph.num_leaves, dtype=torch.float64)
-        digits = np.stack([[[draw.choice(10, p=p / p.sum()) for p in side] for side in row] for row in chance])
-        shown = np.zeros((BATCH, n + 1), int)
-        carry = np.zeros(BATCH, int)
-        for i in range(n):
-            s = digits[:, 0, i] + digits[:, 1, i] + carry
-            shown[:, i], carry = s % 10, s // 10
-        shown[:, n] = carry
-        for number in range(graph.num_leaves):
-            atom = str(graph.atom_of(number))
-            inside = atom[atom.index("(") + 1 : -1].split(",")
-            if atom.startswith("digit("):
-                found[:, number] = torch.from_numpy(
-                    chance[:, int(inside[0] == "right"), int(inside[1]), int(inside[2])]
-                )
-            else:
-                found[:, number] = torch.from_numpy((shown[:, int(inside[0])] == int(inside[1])).astype(float))
-        leaf.reference = _by_hand(chance, shown)  # type: ignore[attr-defined]
-        return found
-
-    return leaf
-
-
-def _by_hand(chance: np.ndarray, shown: np.ndarray) -> Callable[[], tuple[float, float]]:
-    """The recurrence over carries written directly in torch: seconds of nothing else."""
-    n = chance.shape[2]
-    x = torch.tensor(chance, requires_grad=True)
-    z = torch.from_numpy(shown)
-    table = torch.zeros(2, 10, 10, 2, 10, dtype=torch.float64)
-    for c in range(2):
-        for a in range(10):
-            for b in range(10):
-                table[c, a, b, (a + b + c) // 10, (a + b + c) % 10] = 1
-
-    def step() -> float:
-        x.grad = None
-        state = torch.tensor([1.0, 0.0], dtype=torch.float64).expand(BATCH, 2)
-        for i in range(n):
-            state = torch.einsum("nc,na,nb,cabkn->nk", state, x[:, 0, i], x[:, 1, i], table[..., z[:, i]])
-        p = state.gather(1, z[:, n : n + 1]).sum(1)
-        p.sum().backward()
-        return float(p[0].detach())
-
-    return lambda: (median(step)[0], step())
-
-
-def row(*cells: object) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def timing(result: Result) -> str:
-    middle, low, high = result.batch
-    return f"{1000 * middle:.1f} ms ({1000 * low:.1f} to {1000 * high:.1f})"
-
-
-def exponent(sizes: Iterable[float], seconds: Iterable[float]) -> float:
-    """The slope of log seconds over log size."""
-    return float(np.polyfit(np.log(list(sizes)), np.log(np.maximum(list(seconds), 1e-6)), 1)[0])
-
-
-def section(
-    name: str, sizes: list[int], make: Callable[[int], str], arguments: argparse.Namespace, **options
-) -> list[str]:  # type: ignore[no-untyped-def]
-    """One table: sizes down, what it costs across."""
-    lines = [
-        "",
-        f"## {name}",
-        "",
-        row(
-            "size",
-            "ground s",
-            "analyse s (once)",
-            f"batch of {options.get('batch', BATCH)}, forward and backward",
-            "edges",
-            "method",
-            "interval",
-            "peers, CPU s",
-        ),
-        row(*["---"] * 8),
-    ]
-    costs: list[float] = []
-    stopped: set[str] = set()
-    for size in sizes:
-        leaf_of = options["leaf_of"](size) if "leaf_of" in options else None
-        budget = options.get("budget", lambda _: Budget())(size)
-        result = read(make(size), options.get("dialect", "problog"), leaf_of, budget, options.get("batch", BATCH))
-        costs.append(result.ground + result.analyse)
-        if "check" in options:
-            options["check"](size, result)
-        for title, work, given in options.get("peers", lambda _: [])(size):
-            if title in stopped:
-                result.peers[title] = "-"
-            elif title not in stopped:
-                result.peers[title] = peer(work, given, arguments.limit, result.value)
-                if result.peers[title].startswith(">"):
-                    stopped.add(title)
-        if leaf_of is not None and hasattr(leaf_of, "reference"):
-            seconds, value = leaf_of.reference()
-            assert abs(value - result.value) < 1e-9 * max(1.0, value), (value, result.value)
-            result.peers["by hand in torch"] = f"{1000 * seconds:.1f} ms a batch"
-        width = "0" if result.width < 1e-12 else f"{result.width:.4f}"
-        peers = "; ".join(f"{k} {v}" for k, v in result.peers.items())
-        lines.append(
-            row(
-                size,
-                f"{result.ground:.3f}",
-                f"{result.analyse:.3f}",
-                timing(result),
-                result.edges,
-                result.method,
-                width,
-                peers,
-            )
-        )
-        print(lines[-1], flush=True)
-    if len(sizes) > 2:
-        lines += ["", f"Grows with exponent {exponent(sizes, costs):.2f} (ground and analyse, over sizes)."]
-    return lines
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small sizes only")
-    parser.add_argument("--limit", type=float, default=60, help="CPU seconds a peer may take")
-    parser.add_argument("--only", default="", help="names of sections, comma separated")
-    parser.add_argument("--out", default=str(ROOT / "benchmarks" / "results" / "probability.md"))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    only = set(filter(None, arguments.only.split(",")))
-
-    def binomial(size: int, result: Result) -> None:
-        assert abs(result.value - 1) < 1e-9
-
-    def known(values: dict[int, float]) -> Callable[[int, Result], None]:
-        def check(size: int, result: Result) -> None:
-            assert size not in values or abs(result.value - values[size]) < 1e-9, (size, result.value)
-
-        return check
-
-    sections: dict[str, Callable[[], list[str]]] = {
-        "addition": lambda: section(
-            "Two N-digit numbers added with carries",
-            [1, 2, 4, 8, 15, 100],
-            addition,
-            arguments,
-            dialect="nesy",
-            leaf_of=digits_leaf,
-        ),
-        "sum": lambda: section(
-            "Sum of N ten-way digits",
-            [2, 10, 100, 1000],
-            total,
-            arguments,
-            dialect="nesy",
-            leaf_of=uniform,
-            check=binomial,
-        ),
-        "count": lambda: section(
-            "Count of N facts", [2, 10, 100, 1000], count, arguments, dialect="nesy", check=binomial
-        ),
-        "undirected": lambda: section(
-            "Two-terminal reliability, undirected n x n grid",
-            [3, 4, 5, 6, 7, 8],
-            undirected,
-            arguments,
-            check=known({6: 0.12176587129546589}),
-            peers=lambda n: [("ProbLog", problog, (undirected(n),)), ("PySDD", pysdd_reach, (n, True))],
-        ),
-        "directed": lambda: section(
-            "The same on directed grids",
-            [3, 4, 6, 8, 10],
-            directed,
-            arguments,
-            peers=lambda n: [("ProbLog", problog, (directed(n),)), ("PySDD", pysdd_reach, (n, False))],
-        ),
-        "smokers": lambda: section(
-            "Smokers, n people with 2 friends each, all queries",
-            [5, 10, 20, 30],
-            smokers,
-            arguments,
-            batch=1,
-            budget=lambda _: Budget(time=1200),
-            peers=lambda n: [("ProbLog", problog, (smokers(n),))],
-        ),
-        "bounds": lambda: section(
-            "Smokers as intervals of at most 0.01",
-            [60],
-            smokers,
-            arguments,
-            batch=1,
-            budget=lambda _: Budget(time=1200, epsilon=0.009),
-        ),
-        "markov": lambda: section(
-            "Hidden Markov model of T steps, all observed",
-            [10, 30, 100, 300, 1000],
-            markov,
-            arguments,
-            peers=lambda n: [("ProbLog", problog, (markov(n),))],
-        ),
-        "noisy": lambda: section(
-            "Noisy-or network of n nodes",
-            [25, 50, 100, 200],
-            noisy_or,
-            arguments,
-            peers=lambda n: [("ProbLog", problog, (noisy_or(n),))],
-        ),
+    before = clock()
+    step()
+    first = clock() - before
+    later = blocks(step, STEPS if first < 1 else 1)
+    names = [str(graph.atom_of(number)) for number in range(graph.num_leaves)]
+    answer = reading(torch.from_numpy(chances[[0, -1]]))
+    assert leaf.grad is not None
+    return {
+        "ground": grounded - start,
+        "analyse": analysed - grounded,
+        "first": first,
+        "later": later,
+        "memory": peak_memory() - memory,
+        "edges": reading.circuit.num_edges,
+        "method": reading.method,
+        "width": float((answer.upper - answer.lower).max()),
+        "queries": [str(query.atom) for query in graph.query],
+        "lower": answer.lower.numpy(),
+        "upper": answer.upper.numpy(),
+        "chances": [dict(zip(names, row.tolist(), strict=True)) for row in chances],
+        "slope": _slope(reading, graph, chances, leaf.grad[0].numpy()),
     }
-    lines = [
-        "# Exact probability, against peers in the same run",
-        "",
-        "One thread, CPU seconds; written by `python benchmarks/engine_probability.py`.",
-    ]
-    for name, run in sections.items():
-        if not only or name in only:
-            print(f"# {name}", flush=True)
-            lines += run()
-            Path(arguments.out).parent.mkdir(exist_ok=True)
-            Path(arguments.out).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def uniform(size: int) -> Callable[[DerivationGraph], torch.Tensor]:
-    """Random ten-way distributions."""
+def _slope(reading: Reading, graph: DerivationGraph, chances: np.ndarray, gradient: np.ndarray) -> tuple[float, float]:
+    """The derivative of the first row's answers in a random direction: by differences, and by the gradient.
+
+    The direction moves probability between the outcomes of a choice, where nothing is left over of it.
+    """
+    table = graph.choices
+    inside = (chances[0] > 0.01) & (chances[0] < 0.99)
+    room = np.where(inside, np.minimum(chances[0], 1 - chances[0]), 0.0)
+    direction = room * np.random.default_rng(2).normal(size=len(room))
+    for first, end in zip(table.ptr[:-1][~table.has_rest], table.ptr[1:][~table.has_rest], strict=True):
+        if room[first:end].any():
+            direction[first:end] -= direction[first:end].sum() * room[first:end] / room[first:end].sum()
+    step = 1e-5
+    ends = torch.from_numpy(np.stack([chances[0] + step * direction, chances[0] - step * direction]))
+    up, down = (_weigh(reading(ends).p)).tolist()
+    return (up - down) / (2 * step), float(gradient @ direction)
+
+
+def _weigh(p: torch.Tensor) -> torch.Tensor:
+    """One number of all answers of each row, which does not stay the same when probability moves between them."""
+    return p @ torch.linspace(0.5, 1.5, p.shape[-1], dtype=p.dtype)
+
+
+def check(work: Work, size: int, found: dict[str, Any]) -> None:
+    """Assert the answers of the first and the last row, and the slope.
+
+    Raises: AssertionError, with what differs.
+    """
+    measured, computed = found["slope"]
+    assert abs(measured - computed) <= 1e-4 * max(1.0, abs(measured)) + found["width"] * 1e4, (
+        work.title,
+        size,
+        found["slope"],
+    )
+    if size > work.most_by_hand:
+        return
+    for row, place in ((0, 0), (-1, 1)):
+        truth = work.by_hand(size, found["chances"][row])
+        answers = dict(
+            zip(found["queries"], zip(found["lower"][place], found["upper"][place], strict=True), strict=True)
+        )
+        for name, p in truth.items():
+            low, high = answers.get(name, (0.0, 0.0))
+            slack = work.tolerance * max(1.0, abs(p)) if work.tolerance > 1e-6 else work.tolerance
+            assert low - slack <= p <= high + slack, (work.title, size, name, (low, high), p)
+        assert all(name in truth for name in answers), (work.title, size)
+
+
+# -- leaves ---------------------------------------------------------------------------------------
+
+
+def around(graph: DerivationGraph, size: int, batch: int) -> np.ndarray:
+    """What the program says, and for further rows of the batch distributions near it."""
+    table = graph.choices
     draw = np.random.default_rng(size)
+    tilt = table.probability * np.exp(draw.normal(scale=0.3, size=(batch, table.num_leaves)))
+    tilt[0] = table.probability
+    written = np.zeros(table.num_choices)
+    np.add.at(written, table.of_leaf, table.probability)
+    whole = np.zeros((batch, table.num_choices))
+    np.add.at(whole.T, table.of_leaf, tilt.T)
+    whole += np.where(table.has_rest, 1 - written, 0.0)
+    return tilt / whole[:, table.of_leaf]
 
-    def leaf(graph: DerivationGraph) -> torch.Tensor:
-        return torch.from_numpy(draw.dirichlet(np.ones(10), size=(BATCH, size)).reshape(BATCH, -1))
 
-    return leaf
+def distributions(graph: DerivationGraph, size: int, batch: int) -> np.ndarray:
+    """Random distributions over the outcomes of each choice."""
+    draw = np.random.default_rng(size)
+    found = draw.gamma(1.0, size=(batch, graph.num_leaves)) + 0.05
+    for first, end in zip(graph.choices.ptr[:-1], graph.choices.ptr[1:], strict=True):
+        found[:, first:end] /= found[:, first:end].sum(1, keepdims=True)
+    return found
+
+
+def sums(graph: DerivationGraph, n: int, batch: int) -> np.ndarray:
+    """Random digits, and the digits of sums drawn from them as certain outcomes."""
+    found = distributions(graph, n, batch)
+    draw = np.random.default_rng(3)
+    column = {str(graph.atom_of(leaf)): leaf for leaf in range(graph.num_leaves)}
+    carry = np.zeros(batch, np.int64)
+    for i in range(n + 1):
+        total = carry
+        if i < n:
+            for side in ("left", "right"):
+                p = found[:, [column[f"digit({side},{i},{d})"] for d in range(10)]]
+                total = total + (draw.random((batch, 1)) > p.cumsum(1)).sum(1).clip(max=9)
+        for d in range(10):
+            found[:, column[f"shown({i},{d})"]] = total % 10 == d
+        carry = total // 10
+    return found
+
+
+def proposals(graph: DerivationGraph, k: int, batch: int) -> np.ndarray:
+    """Each sentence of a story gives its true relation 0.9 and the 20 others the rest."""
+    column = {str(graph.atom_of(leaf)): leaf for leaf in range(graph.num_leaves)}
+    found = np.full((batch, graph.num_leaves), 0.1 / 20)
+    for row, story in enumerate(works.stories(k, batch)):
+        for i, told in enumerate(story):
+            found[row, column[f"told({i},{told})"]] = 0.9
+    return found
+
+
+# -- the works ------------------------------------------------------------------------------------
+
+
+def by_problog(source: Callable[[int], str], title: str = "ProbLog", most: int = 10**9) -> Peer:
+    return Peer(title, "problog", lambda n, chances: peers.problog(peers.written_out(source(n), chances[0])), most)
+
+
+def strip(kind: Callable[..., str]) -> Callable[[int], str]:
+    return lambda length: kind(4, length)
+
+
+PROBLOG_ROW = "ProbLog, one row of the batch"
+WORKS: dict[str, Work] = {
+    "addition": Work(
+        "Two N-digit numbers added with carries",
+        (1, 2, 4, 8, 15, 100),
+        (12, 25, 50, 100),
+        works.addition,
+        works.addition_by_hand,
+        "N = 15: first batch under 2 s, later ones within 2 x of the recurrence by hand; N = 100 under 1 s a batch",
+        dialect="nesy",
+        leaves=sums,
+        peers=(
+            Peer("by hand in torch, a batch", "torch", lambda n, chances: peers.torch_addition(chances, n, STEPS)),
+            Peer("KLay, a batch", "klay", lambda n, chances: peers.klay_addition(chances, n, STEPS), 15),
+            by_problog(works.addition, PROBLOG_ROW, 8),
+        ),
+        unit="N",
+    ),
+    "sum": Work(
+        "The sum of N ten-way digits",
+        (2, 10, 100, 1000),
+        (125, 250, 500, 1000),
+        works.total,
+        works.total_by_hand,
+        "N = 1,000 under 1 s a batch, gradients included",
+        dialect="nesy",
+        leaves=distributions,
+        unit="N",
+    ),
+    "count": Work(
+        "The count of N facts",
+        (2, 10, 100, 1000),
+        (125, 250, 500, 1000),
+        works.count,
+        works.count_by_hand,
+        "N = 1,000 under 1 s a batch, gradients included",
+        dialect="nesy",
+        unit="N",
+    ),
+    "undirected": Work(
+        "Two-terminal reliability of an undirected n x n grid",
+        (3, 4, 5, 6, 7, 8),
+        (),
+        works.undirected,
+        works.undirected_by_hand,
+        "n = 8 under 10 s with gradients; n = 5: a batch under 50 ms",
+        peers=(
+            by_problog(works.undirected),
+            Peer("PySDD", "pysdd", lambda n, _: peers.pysdd_reach(n, n, True)),
+        ),
+        unit="n",
+    ),
+    "directed": Work(
+        "The same on directed grids",
+        (3, 4, 6, 8, 10),
+        (),
+        works.directed,
+        works.directed_by_hand,
+        "n = 10 under 2 s",
+        peers=(
+            by_problog(works.directed),
+            Peer("PySDD", "pysdd", lambda n, _: peers.pysdd_reach(n, n, False)),
+        ),
+        unit="n",
+    ),
+    "strip": Work(
+        "Undirected grids four nodes wide",
+        (),
+        (4, 8, 16, 32),
+        strip(works.undirected),
+        lambda n, chance: works.undirected_by_hand(4, chance, n),
+        "",
+        peers=(Peer("PySDD", "pysdd", lambda n, _: peers.pysdd_reach(4, n, True)),),
+        unit="length",
+    ),
+    "smokers": Work(
+        "Smokers and friends: n people with 2 friends each, all asked for",
+        (5, 10, 20, 30),
+        (4, 8, 16, 32),
+        works.smokers,
+        works.smokers_simulated,
+        "exact at 30 under 20 s",
+        peers=(by_problog(works.smokers), Peer("PySDD", "pysdd", lambda n, _: peers.pysdd_smokers(n))),
+        batch=1,
+        tolerance=6e-3,  # over five standard errors of the simulation
+        unit="n",
+    ),
+    "bounds": Work(
+        "Smokers as intervals of at most 0.01",
+        (60,),
+        (),
+        works.smokers,
+        works.smokers_simulated,
+        "at 60 an interval narrower than 0.01 under 30 s",
+        batch=1,
+        budget=Budget(time=OWN_LIMIT, epsilon=0.009),
+        tolerance=6e-3,
+        unit="n",
+    ),
+    "markov": Work(
+        "A hidden Markov model of T steps, every symbol observed",
+        (10, 100, 1000),
+        (125, 250, 500, 1000),
+        works.markov,
+        works.markov_by_hand,
+        "linear in T",
+        peers=(by_problog(works.markov),),
+        unit="T",
+    ),
+    "noisy": Work(
+        "A noisy-or network of n nodes",
+        (25, 50, 100, 200),
+        (25, 50, 100, 200),
+        works.noisy_or,
+        works.noisy_or_by_hand,
+        "",
+        peers=(by_problog(works.noisy_or),),
+        unit="n",
+    ),
+    "kinship": Work(
+        "Kinship stories of k sentences, the true relation proposed at 0.9",
+        (2, 4, 6, 8, 10),
+        (4, 8, 16, 32),
+        works.kinship,
+        works.kinship_by_hand,
+        "k = 10: a batch of 64 under 0.2 s after the first; linear in k",
+        dialect="nesy",
+        leaves=proposals,
+        peers=(by_problog(works.kinship, PROBLOG_ROW),),
+        unit="k",
+    ),
+}
+QUICK = {
+    "addition": 4,
+    "sum": 100,
+    "count": 100,
+    "undirected": 5,
+    "directed": 6,
+    "smokers": 10,
+    "markov": 100,
+    "noisy": 50,
+    "kinship": 4,
+}
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Bench:
+    """Runs works and peers; what was measured once is not measured again."""
+
+    limit: float
+    repeats: int
+    cache: dict[tuple[str, int], list[dict[str, Any]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        exact(ground(parse_program("0.5::a. #query a.")))  # so that no run pays for loading the engine
+
+    def own(self, name: str, size: int) -> list[dict[str, Any]]:
+        if (name, size) not in self.cache:
+            work = WORKS[name]
+            runs = repeated(lambda: apart(own, (work, size), OWN_LIMIT), self.repeats, self.limit)
+            if runs:
+                check(work, size, runs[0])
+            self.cache[name, size] = runs
+        return self.cache[name, size]
+
+    def peer(self, name: str, size: int, peer: Peer) -> list[dict[str, Any]]:
+        """Its runs; empty where it was stopped."""
+        key = f"{name}/{peer.title}", size
+        if key not in self.cache:
+            (mine, *_) = self.own(name, size)
+            runs = repeated(lambda: apart(peer.run, (size, mine["chances"]), self.limit), self.repeats, self.limit)
+            for run in runs[:1]:
+                ours = dict(zip(mine["queries"], zip(mine["lower"][0], mine["upper"][0], strict=True), strict=True))
+                for query, (low, high) in ours.items():
+                    p = run.get(query, 0.0)
+                    assert low - 1e-6 <= p <= high + 1e-6, (peer.title, name, size, query, (low, high), p)
+            self.cache[key] = runs
+        return self.cache[key]
+
+    def compare(self, name: str, sizes: Sequence[int]) -> str:
+        """One table: sizes down, what it costs across."""
+        work = WORKS[name]
+        installed = [peer for peer in work.peers if importlib.util.find_spec(peer.needs)]
+        head = [work.unit, "ground", "analyse", "first batch", f"later batch of {work.batch}", "MiB", "edges", "method"]
+        rows: list[list[object]] = []
+        stopped: set[str] = set()
+        for size in sizes:
+            runs = self.own(name, size)
+            if not runs:
+                rows.append([size, f"> {OWN_LIMIT:.0f}", *[""] * 6])
+                print(rows[-1], flush=True)
+                continue
+            last = runs[-1]
+            later = Spread.of([second for run in runs for second in run["later"]])
+            method = last["method"] + (f", {last['width']:.2g} wide" if last["width"] > 1e-12 else "")
+            cells = [Spread.of([run[part] for run in runs]) for part in ("ground", "analyse", "first")]
+            memory = statistics.median(run["memory"] for run in runs)
+            row: list[object] = [size, *cells, later, f"{memory:.0f}", last["edges"], method]
+            for peer in installed:
+                if peer.title in stopped or size > peer.most:
+                    row.append("")
+                    continue
+                theirs = self.peer(name, size, peer)
+                row.append(Spread.of([run["seconds"] for run in theirs]) if theirs else f"> {self.limit:.0f}")
+                if not theirs:
+                    stopped.add(peer.title)
+            rows.append(row)
+            print(" | ".join(map(str, row)), flush=True)
+        promise = f"Promised: {work.promise}.\n\n" if work.promise else ""
+        return promise + table([*head, *(peer.title for peer in installed)], rows)
+
+    def growth(self, names: Sequence[str]) -> str:
+        """Time and memory at four sizes, and the exponents of time beside the peer's."""
+        head = [
+            "work",
+            "sizes",
+            "ground and analyse: s",
+            "exponent",
+            "a batch: s",
+            "exponent",
+            "MiB",
+            "peer",
+            "s",
+            "exponent",
+        ]
+        rows: list[list[object]] = []
+        for name in names:
+            work = WORKS[name]
+            if not work.doubling:
+                continue
+            found = [self.own(name, size) for size in work.doubling]
+            sizes = [size for size, runs in zip(work.doubling, found, strict=True) if runs]
+            found = [runs for runs in found if runs]
+            once = [statistics.median(run["ground"] + run["analyse"] for run in runs) for runs in found]
+            later = [statistics.median(second for run in runs for second in run["later"]) for runs in found]
+            memory = [statistics.median(run["memory"] for run in runs) for runs in found]
+            row: list[object] = [name, _list(sizes), _list(map(seconds, once)), _slope_text(sizes, once)]
+            row += [_list(map(seconds, later)), _slope_text(sizes, later), _list(f"{m:.0f}" for m in memory)]
+            row += self._peer_growth(name, sizes)
+            rows.append(row)
+            print(" | ".join(map(str, row)), flush=True)
+        return table(head, rows)
+
+    def _peer_growth(self, name: str, sizes: Sequence[int]) -> list[object]:
+        found = [peer for peer in WORKS[name].peers if importlib.util.find_spec(peer.needs)]
+        if not found:
+            return ["", "", ""]
+        peer = found[0]
+        done: list[tuple[int, float]] = []
+        for size in sizes:
+            runs = self.peer(name, size, peer) if size <= peer.most else []
+            if not runs:
+                break
+            done.append((size, statistics.median(run["seconds"] for run in runs)))
+        text = _list([seconds(second) for _, second in done] + [f"> {self.limit:.0f}"] * (len(done) < len(sizes)))
+        slope = _slope_text([size for size, _ in done], [second for _, second in done])
+        return [peer.title, text, slope]
+
+
+def _slope_text(sizes: Sequence[float], values: Sequence[float]) -> str:
+    return f"{exponent(sizes, values):.2f}" if len(sizes) > 1 else ""
+
+
+def _list(items: Any) -> str:
+    return ", ".join(map(str, items))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small sizes, one run each, no growth")
+    parser.add_argument(
+        "--limit", type=float, default=20, help="CPU seconds a peer may take, and a cell's runs together"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each cell")
+    parser.add_argument("--only", default="", help=f"works, comma separated: {', '.join(WORKS)}")
+    parser.add_argument("--no-growth", action="store_true")
+    parser.add_argument(
+        "--out", default="", help="where to write the page (by default results/probability.md for a whole run)"
+    )
+    arguments = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    names = list(filter(None, arguments.only.split(","))) or list(WORKS)
+    if unknown := set(names) - set(WORKS):
+        parser.error(f"no work is called {', '.join(sorted(unknown))}: they are {', '.join(WORKS)}")
+    whole = not arguments.only and not arguments.quick
+    out = arguments.out or (ROOT / "benchmarks" / "results" / "probability.md" if whole else "")
+    limit, repeats = (2.0, 1) if arguments.quick else (arguments.limit, arguments.repeats)
+    bench = Bench(limit, repeats)
+    parts = [
+        "# Exact probability, against peers in the same run",
+        f"""Plain rules. CPU seconds, one thread; each run in a process of its own, medians of up to {repeats} runs with
+the smallest and the largest (fewer where a cell took {limit:.0f} s already). Grounding and analysis are done once;
+every batch is forward and backward. Answers and gradients are asserted before anything is shown.
+`> {limit:.0f}` is a peer that was stopped. Reproduce with `python -m benchmarks.engine_probability`.
+Python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}.""",
+    ]
+    for name in names:
+        work = WORKS[name]
+        sizes = [size for size in work.sizes if not arguments.quick or size <= QUICK.get(name, 0)]
+        if sizes:
+            print(f"# {name}", flush=True)
+            parts += [f"## {work.title}", bench.compare(name, sizes)]
+            _write(out, parts)
+    if not arguments.no_growth and not arguments.quick:
+        print("# growth", flush=True)
+        parts += [
+            "## Growth",
+            "Four sizes, each twice the last. The exponent is the slope of log seconds over log size.",
+            bench.growth(names),
+        ]
+        _write(out, parts)
+
+
+def _write(out: str | Path, parts: Sequence[str]) -> None:
+    if out:
+        Path(out).parent.mkdir(exist_ok=True)
+        Path(out).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
