@@ -77,6 +77,12 @@ class BodyLowering:
                 )
             case ast.Call("between", (low, high, value), span) if self._is_builtin("between", 3):
                 yield from self._within(value, "=", ast.Interval(low, high, span), span)
+            case ast.Call("findall", (ast.Variable(name), goal, numbers)) if self._is_builtin("findall", 3) and (
+                bounds := self._numbers(name, goal)
+            ):
+                # Of all goals, this one has its answers in the same order in every engine, and in every world.
+                call = replace(condition, name="numlist", arguments=(*bounds, numbers))
+                yield core.Literal(lower_atom(call, self.scope, self.dialect))
             case ast.Call("length", (items, length), span) if (
                 self.dialect == "problog" and ("length", 2) not in self.defined
             ):
@@ -92,6 +98,16 @@ class BodyLowering:
 
     def _is_builtin(self, name: str, arity: int) -> bool:
         return self.dialect == "problog" and (name, arity) not in self.defined
+
+    def _numbers(self, name: str, goal: ast.Term) -> tuple[ast.Term, ast.Term] | None:
+        """The ends in `findall(X, between(Low, High, X), L)` where `X` is its own variable and `numlist` is known."""
+        match goal:
+            case ast.Call("between", (low, high, ast.Variable(other))) if (
+                name == other != "_" and self.outside[name] == 2 and ("numlist", 3) in self.defined
+            ):
+                return low, high
+            case _:
+                return None
 
     def _is_test(self, name: str, arity: int) -> bool:
         function = FUNCTIONS.get((name, arity))

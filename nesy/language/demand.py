@@ -8,15 +8,17 @@ predicate of what is asked, `asked excess(++)`, that guards its rules (magic set
     excess([], Limit) :- asked excess(++)([], Limit), Limit < 0.
     asked excess(++)(R, L) :- asked excess(++)([I | R], Limit), weight(I, W), L = Limit - W.
 
-World by world the answers are those of the program without guards: what is not asked is not needed.
+World by world the answers are those of the program without guards: what is not asked is not needed. A predicate may
+be asked in several ways, `append(L1, L2, [a, b])` as well as `append([a], [b], L)`: each way has its own guard.
 Source: Bancilhon, Maier, Sagiv, Ullman, "Magic sets and other strange ways to implement logic programs", 1986.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TypeAlias
 
 from nesy.diagnostics import Diagnostic
 from nesy.language import core
@@ -27,6 +29,11 @@ from nesy.language.scope import term_variables
 
 # Arguments that a rule is tried with at once; each more doubles the ways to choose.
 MAX_PLACES = 6
+# Ways in which one predicate is asked; each is a copy of its rules.
+MAX_WAYS = 8
+
+# The ways in which a predicate can be asked: the argument places that are given. It needs nothing if it has none.
+_Ways: TypeAlias = Mapping[core.Signature, tuple[tuple[int, ...], ...]]
 
 
 @dataclass
@@ -35,6 +42,7 @@ class _Ordered:
 
     literals: list[core.BodyLiteral]
     newly_bound: list[frozenset[str]]
+    asked: list[tuple[int, ...] | None]  # the way in which each literal is asked
     bound: set[str]
     stuck: list[core.BodyLiteral]
 
@@ -44,53 +52,52 @@ def direct_by_goals(draft: Draft, given: dict[core.Signature, tuple[int, ...]], 
 
     `given` predicates need these of their arguments; with `infer`, others are found that need some.
     """
-    required = _required(draft, given) if infer else given
-    if not required:
+    ways: _Ways = {signature: (places,) for signature, places in given.items()}
+    if infer:
+        ways = _required(draft, ways)
+    if not ways:
         return []
     diagnostics: list[Diagnostic] = []
     rules: list[core.Rule] = []
     for rule in draft.rules:
-        guard = _guard(rule, required)
-        ordered = _order(rule, required, draft.tests)
-        if guard is None and not _asks(rule, required):
+        guards = _guards(rule, ways)
+        if not guards and not _asks(rule, ways):
             rules.append(rule)
             continue
-        diagnostics += _unasked(ordered, required, draft.intervals)
-        body = [*([guard] if guard else []), *ordered.literals, *ordered.stuck]
-        rules.append(replace(rule, body=tuple(body)))
-        rules += _demands(rule, guard, ordered, required, draft)
+        for number, (places, guard) in enumerate(guards or [((), None)]):
+            ordered = _order(rule, ways, draft.tests, places)
+            diagnostics += _unasked(ordered, ways, draft.intervals)
+            body = (*((guard,) if guard else ()), *ordered.literals, *ordered.stuck)
+            rules.append(replace(rule, body=body) if number == 0 else _copy(rule, body, draft))
+            rules += _demands(rule, guard, ordered, draft)
     for constraint in draft.constraints:
-        ordered = _order(constraint, required, draft.tests)
-        diagnostics += _unasked(ordered, required, draft.intervals)
-        rules += _demands(constraint, None, ordered, required, draft)
+        ordered = _order(constraint, ways, draft.tests, ())
+        diagnostics += _unasked(ordered, ways, draft.intervals)
+        rules += _demands(constraint, None, ordered, draft)
     draft.rules = rules
     for asked in (*draft.queries, *draft.evidence):
-        places = required.get(asked.atom.signature)
-        if places is None:
+        if asked.atom.signature not in ways:
             continue
-        values = [asked.atom.arguments[place] for place in places]
-        if all(isinstance(value, core.Constant) for value in values):
-            draft.facts.append(_asked(asked.atom, places))
+        constant = {place for place, value in enumerate(asked.atom.arguments) if isinstance(value, core.Constant)}
+        way = _best_way(ways[asked.atom.signature], constant)
+        if way is not None:
+            draft.facts.append(_asked(asked.atom, way))
         elif asked.span is not None:
-            open_place = next(
-                place for place, value in zip(places, values, strict=True) if not isinstance(value, core.Constant)
-            )
+            open_place = next(place for place in ways[asked.atom.signature][0] if place not in constant)
             name = asked.atom.predicate
             diagnostics.append(report("N212", asked.span, name=name, place=open_place + 1))
-    for signature, places in required.items():
-        name = asked_name(signature, places)
-        asked_signature = core.Signature(name, len(places))
-        draft.declared.setdefault(asked_signature, core.Predicate(asked_signature))
+    for signature, masks in ways.items():
+        for places in masks:
+            asked_signature = core.Signature(asked_name(signature, places), len(places))
+            draft.declared.setdefault(asked_signature, core.Predicate(asked_signature))
     return diagnostics
 
 
-def _unasked(
-    ordered: _Ordered, required: dict[core.Signature, tuple[int, ...]], intervals: Container[core.Signature]
-) -> Iterator[Diagnostic]:
+def _unasked(ordered: _Ordered, ways: _Ways, intervals: Container[core.Signature]) -> Iterator[Diagnostic]:
     """A diagnostic for each literal of a rule that is asked without what it needs."""
     for literal in ordered.stuck:
         if isinstance(literal, core.Literal) and literal.span is not None:
-            for place in required.get(literal.atom.signature, ()):
+            for place in ways.get(literal.atom.signature, ((),))[0]:
                 names = [name for name in term_variables((literal.atom.arguments[place],)) if name not in ordered.bound]
                 if names and literal.atom.signature in intervals:
                     yield report("N211", literal.span, name=names[0])
@@ -106,47 +113,58 @@ def asked_name(signature: core.Signature, places: Sequence[int]) -> str:
     return f"asked {signature.name}({mask})"
 
 
-def given_places(signature: core.Signature, predicates: Iterator[core.Signature]) -> tuple[int, ...] | None:
-    """The arguments that a predicate must be asked with, read from the predicates of a program."""
+def given_places(signature: core.Signature, predicates: Iterator[core.Signature]) -> list[tuple[int, ...]]:
+    """The ways in which a predicate can be asked, read from the predicates of a program."""
     start = f"asked {signature.name}("
-    for other in predicates:
-        if other.name.startswith(start) and len(other.name) == len(start) + signature.arity + 1:
-            return tuple(place for place, mark in enumerate(other.name[len(start) : -1]) if mark == "+")
-    return None
+    return [
+        tuple(place for place, mark in enumerate(other.name[len(start) : -1]) if mark == "+")
+        for other in predicates
+        if other.name.startswith(start) and len(other.name) == len(start) + signature.arity + 1
+    ]
 
 
 # -- which arguments must be given -----------------------------------------------------------------------
 
 
-def _required(draft: Draft, given: dict[core.Signature, tuple[int, ...]]) -> dict[core.Signature, tuple[int, ...]]:
-    """The argument places that each predicate must be asked with; empty if no rule needs any."""
-    required = dict(given)
+def _required(draft: Draft, ways: _Ways) -> _Ways:
+    """The ways in which predicates must be asked; empty if no rule needs any argument."""
+    rules_of: dict[core.Signature, list[core.Rule]] = {}
+    for rule in draft.rules:
+        for head in rule.heads:
+            rules_of.setdefault(head.signature, []).append(rule)
     changed = True
     while changed:
         changed = False
         for rule in draft.rules:
-            if not _open_variables(rule, _order(rule, required, draft.tests)) or len(rule.heads) > 1:
-                continue
-            more = _fewest_places(rule, required, draft.tests)
-            if more is not None:
-                signature = next(iter(rule.heads)).signature
-                required[signature] = tuple(sorted({*required.get(signature, ()), *more}))
-                changed = True
-    return required
+            head = next(iter(rule.heads))
+            places = ways.get(head.signature, ((),))[0]
+            if len(rule.heads) == 1 and _open_variables(rule, _order(rule, ways, draft.tests, places)):
+                found = _with_fewest_places(rule, places, ways, rules_of, draft.tests)
+                if found is not None:
+                    ways, changed = found, True
+    return _more_ways(draft, ways, rules_of)
 
 
-def _fewest_places(
-    rule: core.Rule, required: dict[core.Signature, tuple[int, ...]], tests: dict[int, core.Comparison]
-) -> tuple[int, ...] | None:
-    """The fewest further arguments of the head with which the rule can run, if there are any."""
+def _with_fewest_places(
+    rule: core.Rule,
+    old: tuple[int, ...],
+    ways: _Ways,
+    rules_of: Mapping[core.Signature, list[core.Rule]],
+    tests: Mapping[int, core.Comparison],
+) -> _Ways | None:
+    """The ways with the fewest further arguments of the head with which the rule can run, if there are any.
+
+    A call that cannot be asked in the ways that are known gets a new one rather than that the head asks for more.
+    """
     (head,) = rule.heads
-    old = required.get(head.signature, ())
-    places = [i for i, argument in enumerate(head.arguments) if i not in old and any(term_variables((argument,)))]
-    for size in range(1, min(len(places), MAX_PLACES) + 1):
-        for more in combinations(places, size):
-            trial = {**required, head.signature: (*old, *more)}
-            if not _open_variables(rule, _order(rule, trial, tests)):
-                return more
+    others = [i for i, argument in enumerate(head.arguments) if i not in old and any(term_variables((argument,)))]
+    for size in range(min(len(others), MAX_PLACES) + 1):
+        for more in combinations(others, size):
+            places = tuple(sorted((*old, *more)))
+            trial = {**ways, head.signature: (places, *ways.get(head.signature, ())[1:])} if places else ways
+            trial = _with_further_ways(rule, places, trial, rules_of, tests)
+            if not _open_variables(rule, _order(rule, trial, tests, places)):
+                return trial
     return None
 
 
@@ -165,48 +183,59 @@ def _open_variables(rule: core.Rule, ordered: _Ordered) -> set[str]:
     return open_variables - ordered.bound
 
 
-def _order(
-    rule: core.Rule, required: dict[core.Signature, tuple[int, ...]], tests: dict[int, core.Comparison]
-) -> _Ordered:
+def _order(rule: core.Rule, ways: _Ways, tests: Mapping[int, core.Comparison], places: Sequence[int]) -> _Ordered:
+    """The rule's body in order, if it is asked with the arguments at these places."""
     bound: set[str] = set()
     for head in rule.heads if len(rule.heads) == 1 else ():
-        bound.update(term_variables([head.arguments[place] for place in required.get(head.signature, ())]))
-    result = _Ordered([], [], bound, list(rule.body))
+        bound.update(term_variables([head.arguments[place] for place in places]))
+    result = _Ordered([], [], [], bound, list(rule.body))
     while result.stuck:
-        ready = [literal for literal in result.stuck if _is_ready(literal, bound, required, tests)]
+        ready = [literal for literal in result.stuck if _is_ready(literal, bound, ways, tests)]
         if not ready:
             break
-        literal = min(ready, key=lambda item: _cost(item, required))
+        literal = min(ready, key=lambda item: _cost(item, ways))
         result.stuck = [other for other in result.stuck if other is not literal]
         before = set(bound)
+        result.asked.append(_way_to_ask(literal, bound, ways))
         _bind(literal, bound)
         result.literals.append(literal)
         result.newly_bound.append(frozenset(bound - before))
     return result
 
 
-def _cost(literal: core.BodyLiteral, required: dict[core.Signature, tuple[int, ...]]) -> int:
+def _way_to_ask(literal: core.BodyLiteral, bound: set[str], ways: _Ways) -> tuple[int, ...] | None:
+    """How a literal is asked when these variables are bound; None if it needs nothing, or cannot be asked."""
+    if not isinstance(literal, core.Literal) or literal.atom.signature not in ways:
+        return None
+    return _best_way(ways[literal.atom.signature], _bound_places(literal.atom, bound))
+
+
+def _bound_places(atom: core.Atom, bound: set[str]) -> set[int]:
+    return {place for place, term in enumerate(atom.arguments) if bound.issuperset(term_variables((term,)))}
+
+
+def _best_way(ways: Sequence[tuple[int, ...]], places: set[int]) -> tuple[int, ...] | None:
+    """The way that uses most of the places that are given."""
+    possible = [way for way in ways if places.issuperset(way)]
+    return max(possible, key=len) if possible else None
+
+
+def _cost(literal: core.BodyLiteral, ways: _Ways) -> int:
     match literal:
         case core.Comparison():
             return 0
         case core.Literal(atom, False):
-            return 2 if atom.signature in required else 1
+            return 2 if atom.signature in ways else 1
         case core.Literal():
             return 3
         case core.Aggregate():
             return 4
 
 
-def _is_ready(
-    literal: core.BodyLiteral,
-    bound: set[str],
-    required: dict[core.Signature, tuple[int, ...]],
-    tests: dict[int, core.Comparison],
-) -> bool:
+def _is_ready(literal: core.BodyLiteral, bound: set[str], ways: _Ways, tests: Mapping[int, core.Comparison]) -> bool:
     match literal:
         case core.Literal(atom, False):
-            given = [atom.arguments[place] for place in required.get(atom.signature, ())]
-            return all(name in bound for name in term_variables(given))
+            return atom.signature not in ways or _way_to_ask(literal, bound, ways) is not None
         case core.Comparison("=") if id(literal) not in tests:
             return binds(literal, set(bound))
         case core.Aggregate(group=group):
@@ -235,11 +264,61 @@ def _variables(literal: core.BodyLiteral) -> Iterator[str]:
             yield from (variable.name for variable in (result, *group))
 
 
+# -- further ways to ask ---------------------------------------------------------------------------------
+
+
+def _more_ways(draft: Draft, ways: _Ways, rules_of: Mapping[core.Signature, list[core.Rule]]) -> _Ways:
+    """The ways with those added that constraints, and rules in their further ways, could not be run without."""
+    before: _Ways = {}
+    while before != ways:
+        before = ways
+        calls = [(rule, places) for rule in draft.rules for places, _ in _guards(rule, ways) or [((), None)]]
+        for rule, places in (*calls, *((constraint, ()) for constraint in draft.constraints)):
+            ways = _with_further_ways(rule, places, ways, rules_of, draft.tests)
+    return ways
+
+
+def _with_further_ways(
+    rule: core.Rule,
+    places: tuple[int, ...],
+    ways: _Ways,
+    rules_of: Mapping[core.Signature, list[core.Rule]],
+    tests: Mapping[int, core.Comparison],
+) -> _Ways:
+    """The ways with those added that the rule's own calls need, when it is asked with these arguments."""
+    while (found := next(_ways_for_stuck(rule, places, ways, rules_of, tests), None)) is not None:
+        ways = found
+    return ways
+
+
+def _ways_for_stuck(
+    rule: core.Rule,
+    places: tuple[int, ...],
+    ways: _Ways,
+    rules_of: Mapping[core.Signature, list[core.Rule]],
+    tests: Mapping[int, core.Comparison],
+) -> Iterator[_Ways]:
+    """The ways with one more for each literal that cannot be asked in any of them, where its rules can be run so."""
+    ordered = _order(rule, ways, tests, places)
+    for literal in ordered.stuck:
+        match literal:
+            case core.Literal(atom, False) if 0 < len(known := ways.get(atom.signature, ())) < MAX_WAYS:
+                way = tuple(sorted(_bound_places(atom, ordered.bound)))
+                others = rules_of.get(atom.signature, [])
+                # A choice must stay one rule, so what is chosen can be asked in one way only.
+                if way and way not in known and all(other.choice is None for other in others):
+                    trial = {**ways, atom.signature: (*known, way)}
+                    if all(not _open_variables(other, _order(other, trial, tests, way)) for other in others):
+                        yield trial
+            case _:
+                pass
+
+
 # -- guards and demands ----------------------------------------------------------------------------------
 
 
-def _asks(rule: core.Rule, required: dict[core.Signature, tuple[int, ...]]) -> bool:
-    return any(isinstance(literal, core.Literal) and literal.atom.signature in required for literal in rule.body)
+def _asks(rule: core.Rule, ways: _Ways) -> bool:
+    return any(isinstance(literal, core.Literal) and literal.atom.signature in ways for literal in rule.body)
 
 
 def _asked(atom: core.Atom, places: Sequence[int]) -> core.Atom:
@@ -247,26 +326,28 @@ def _asked(atom: core.Atom, places: Sequence[int]) -> core.Atom:
     return core.Atom(asked_name(atom.signature, places), arguments, atom.span)
 
 
-def _guard(rule: core.Rule, required: dict[core.Signature, tuple[int, ...]]) -> core.Literal | None:
+def _guards(rule: core.Rule, ways: _Ways) -> list[tuple[tuple[int, ...], core.Literal | None]]:
+    """For each way in which the rule's head is asked, the literal that says so."""
     heads = list(rule.heads)
-    places = required.get(heads[0].signature) if len(heads) == 1 else None
-    return None if places is None else core.Literal(_asked(heads[0], places))
+    masks = ways.get(heads[0].signature, ()) if len(heads) == 1 else ()
+    return [(places, core.Literal(_asked(heads[0], places))) for places in masks]
 
 
-def _demands(
-    rule: core.Rule,
-    guard: core.Literal | None,
-    ordered: _Ordered,
-    required: dict[core.Signature, tuple[int, ...]],
-    draft: Draft,
-) -> Iterator[core.Rule]:
+def _copy(rule: core.Rule, body: tuple[core.BodyLiteral, ...], draft: Draft) -> core.Rule:
+    identity = draft.next_id
+    draft.next_id += 1
+    draft.statement_of[identity] = draft.statement_of[rule.id]
+    return replace(rule, id=identity, body=body)
+
+
+def _demands(rule: core.Rule, guard: core.Literal | None, ordered: _Ordered, draft: Draft) -> Iterator[core.Rule]:
     """What a rule asks for: one rule for each of its literals that must be asked."""
     derived = {head.signature for other in draft.rules for head in other.heads}
     given = set(term_variables(guard.atom.arguments)) if guard else set[str]()
-    for index, literal in enumerate(ordered.literals):
-        if not isinstance(literal, core.Literal) or literal.atom.signature not in required:
+    for index, (literal, way) in enumerate(zip(ordered.literals, ordered.asked, strict=True)):
+        if not isinstance(literal, core.Literal) or way is None:
             continue
-        head = _asked(literal.atom, required[literal.atom.signature])
+        head = _asked(literal.atom, way)
         body = _prefix(ordered, index, set(term_variables(head.arguments)) - given, given, derived)
         identity = draft.next_id
         draft.next_id += 1

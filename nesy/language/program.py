@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -138,15 +139,20 @@ def parse_query(text: str, program: core.CoreProgram) -> core.Query:
     return query
 
 
+def _is_ground(terms: Sequence[core.Term]) -> bool:
+    return all(isinstance(term, core.Constant) for term in terms)
+
+
 def _check_goal(query: core.Query, program: core.CoreProgram) -> None:
     """Raises: QueryError, if the query's predicate runs only when asked and this was not asked in the file."""
-    places = given_places(query.atom.signature, iter(program.predicates))
-    if places is None or query.span is None:
+    ways = given_places(query.atom.signature, iter(program.predicates))
+    if not ways or query.span is None:
         return
-    given = [query.atom.arguments[place] for place in places]
     for known in program.queries:
-        if known.atom.signature == query.atom.signature and [known.atom.arguments[place] for place in places] == given:
-            return
+        for places in ways if known.atom.signature == query.atom.signature else ():
+            given = [query.atom.arguments[place] for place in places]
+            if given == [known.atom.arguments[place] for place in places] and _is_ground(given):
+                return
     name = query.atom.predicate
     raise QueryError(
         f"`{query.atom}` was not asked in the program, whose rules of `{name}` run only for the goals that it states: "

@@ -50,3 +50,35 @@ def test_an_aggregate_in_a_head_is_printed_as_it_was_written():
     text = "q(D, sum<X>) :- p(D, X).\n"
     assert format_text(text, dialect="problog") == text
     assert parse(format_text(text)).file.statements == parse(text).file.statements
+
+
+# -- lists and goals -----------------------------------------------------------------------------------
+
+LISTS = ":- use_module(library(lists)).\n"
+
+
+def test_a_predicate_may_be_asked_forwards_and_backwards_in_one_program(tmp_path):
+    text = f"{LISTS}split(X, Y) :- append(X, Y, [a, b]).\njoined(L) :- append([a], [b], L).\n"
+    found = answers(tmp_path, f"{text}query(split(X, Y)).\nquery(joined(L)).")
+    assert found == {"split([],[a,b])": 1, "split([a],[b])": 1, "split([a,b],[])": 1, "joined([a,b])": 1}
+
+
+def test_a_predicate_of_the_program_that_is_asked_in_two_ways_has_the_same_answers_in_both(tmp_path):
+    text = "0.4::e(1). 0.6::e(2).\ncat([], X, X).\ncat([H | T], X, [H | L]) :- cat(T, X, L).\n"
+    text += "p(A) :- e(1), cat(A, _, [x, y]), cat(A, [z], [x, z]).\nquery(p(A))."
+    assert answers(tmp_path, text) == {"p([x])": 0.4}
+
+
+def test_a_weighted_choice_from_a_list_takes_each_value_in_proportion_to_its_weight(tmp_path):
+    text = f"{LISTS}p(X, R) :- select_weighted(a, [1, 2, 5], [x, y, z], X, R).\nquery(p(X, R))."
+    assert answers(tmp_path, text) == {"p(x,[y,z])": 0.125, "p(y,[x,z])": 0.25, "p(z,[x,y])": 0.625}
+    text = f"{LISTS}p(X) :- select_uniform(a, [x, y, z, w], X, _).\nquery(p(X))."
+    assert answers(tmp_path, text) == {f"p({name})": 0.25 for name in "wxyz"}
+
+
+def test_of_all_goals_findall_takes_the_numbers_between_two(tmp_path):
+    text = f"{LISTS}p(L) :- findall(X, between(2, 4, X), L).\nquery(p(L))."
+    assert answers(tmp_path, text) == {"p([2,3,4])": 1}
+    for goal in ("between(1, 2, Y)", "e(X)"):
+        text = f"{LISTS}e(1).\np(L) :- findall(X, {goal}, L).\nquery(p(L))."
+        assert ("N601", "`findall/3` of Prolog is not part of the language") in problems(text)
