@@ -12,6 +12,7 @@ from nesy.errors import NesyError, ProgramError, QueryError
 from nesy.language import ast, core
 from nesy.language.catalogue import report
 from nesy.language.checks.collisions import check_collisions
+from nesy.language.checks.kinds import check_kinds
 from nesy.language.checks.names import (
     check_heads,
     check_names,
@@ -229,7 +230,7 @@ def check_reading(reading: Reading) -> Checked:
     if any(d.severity == "error" for d in diagnostics):
         return Checked(None, tuple(diagnostics))
     main = reading.sources[0].source
-    diagnostics = by_position([*diagnostics, *check_style(draft, known, main)])
+    diagnostics = by_position([*diagnostics, *check_style(draft, known, main), *check_kinds(draft, known, tables)])
     program = core.CoreProgram(
         facts=tuple(draft.facts),
         rules=tuple(draft.rules),

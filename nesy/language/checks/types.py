@@ -1,15 +1,16 @@
 """Types: a constant, and two columns that share a variable, fit what `#pred`, `#input` and `#type` declare.
 
 A column's declaration is a type if it names one: `int`, `float`, `string`, `symbol`, or a `#type` of the program.
-Any other word is only the column's name.
+Any other word is only the column's name. The value of a neural predicate is of the type behind its `->`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nesy.diagnostics import Diagnostic, Label
+from nesy.errors import near_name
 from nesy.language import ast, core
 from nesy.language.catalogue import report
 from nesy.language.checks.names import atoms_of
@@ -19,19 +20,23 @@ from nesy.language.scope import Refused
 from nesy.language.values import Symbol, Value, format_value, key
 from nesy.source import Span
 
+# Values of a listed type that a message shows.
+_MAX_SHOWN = 6
+
 
 @dataclass(frozen=True)
-class _Type:
+class Type:
     name: str
     kinds: frozenset[type]
     values: frozenset[object] | None = None  # keys of the values, where they are listed
+    symbols: tuple[str, ...] = ()  # names among them
 
     def holds(self, value: Value) -> bool:
         if type(value) not in self.kinds:
             return False
         return self.values is None or key(value) in self.values
 
-    def meets(self, other: _Type) -> bool:
+    def meets(self, other: Type) -> bool:
         """Whether some value may be of both types."""
         if self.values is not None and other.values is not None:
             return bool(self.values & other.values)
@@ -39,22 +44,22 @@ class _Type:
 
 
 _PRIMITIVE = {
-    "int": _Type("int", frozenset((int,))),
-    "float": _Type("float", frozenset((float,))),
-    "string": _Type("string", frozenset((str,))),
-    "symbol": _Type("symbol", frozenset((Symbol,))),
+    "int": Type("int", frozenset((int,))),
+    "float": Type("float", frozenset((float,))),
+    "string": Type("string", frozenset((str,))),
+    "symbol": Type("symbol", frozenset((Symbol,))),
 }
 
 
 def check_types(draft: Draft) -> Iterator[Diagnostic]:
     """A diagnostic for each constant that its column's type rules out, and each variable between two such columns."""
-    columns = _columns(draft)
+    columns = column_types(draft)
     if not columns:
         return
     for fact in draft.facts:
         yield from _constants(fact, columns, draft)
     for rule in (*draft.rules, *draft.constraints):
-        seen: dict[str, tuple[_Type, Span]] = {}
+        seen: dict[str, tuple[Type, Span]] = {}
         atoms = [*rule.heads, *(literal.atom for literal in atoms_of(rule.body))]
         if rule.choice is not None and rule.choice.neural is not None:
             atoms = atoms[len(rule.heads) :]
@@ -65,34 +70,53 @@ def check_types(draft: Draft) -> Iterator[Diagnostic]:
         yield from _constants(asked.atom, columns, draft)
 
 
-def _columns(draft: Draft) -> dict[core.Signature, tuple[_Type | None, ...]]:
-    types: dict[str, _Type] = dict(_PRIMITIVE)
+def column_types(draft: Draft) -> dict[core.Signature, tuple[Type | None, ...]]:
+    """The types of the columns of each predicate that declares one at least."""
+    types: dict[str, Type] = dict(_PRIMITIVE)
     for name, declaration in draft.types.items():
         known = _declared(name, declaration, draft.types)
         if known is not None:
             types[name] = known
-    found: dict[core.Signature, tuple[_Type | None, ...]] = {}
+    found: dict[core.Signature, tuple[Type | None, ...]] = {}
     for signature, predicate in draft.declared.items():
         if predicate.kind != "neural":
             declared = tuple(types.get(column) for column in predicate.columns)
             if any(declared):
                 found[signature] = declared
+    for name, neural in draft.neural.items():
+        if neural.values is not None:
+            listed = _of_values(_listed(neural.values), neural.values)
+            found[core.Signature(name, len(neural.key) + 1)] = (*(None for _ in neural.key), listed)
     return found
 
 
-def _declared(name: str, declaration: ast.TypeDeclaration, types: Mapping[str, ast.TypeDeclaration]) -> _Type | None:
+def _listed(values: Sequence[Value]) -> str:
+    """Values as a declaration writes them: `0..9`, `{red, green}`."""
+    first, last = values[0], values[-1]
+    if isinstance(first, int) and isinstance(last, int) and list(values) == list(range(first, last + 1)):
+        return f"{first}..{last}"
+    shown = [format_value(value) for value in values[:_MAX_SHOWN]]
+    return f"{{{', '.join([*shown, *(['...'] if len(values) > _MAX_SHOWN else [])])}}}"
+
+
+def _declared(name: str, declaration: ast.TypeDeclaration, types: Mapping[str, ast.TypeDeclaration]) -> Type | None:
     if isinstance(declaration.domain, ast.TypeName) and declaration.domain.name in _PRIMITIVE:
         base = _PRIMITIVE[declaration.domain.name]
-        return _Type(name, base.kinds)
+        return Type(name, base.kinds)
     try:
         values = domain_values(declaration.domain, types)
     except Refused:
         return None  # reported where the type is declared
-    return _Type(name, frozenset(type(value) for value in values), frozenset(key(value) for value in values))
+    return _of_values(name, values)
+
+
+def _of_values(name: str, values: Sequence[Value]) -> Type:
+    symbols = tuple(format_value(value) for value in values if isinstance(value, Symbol))
+    return Type(name, frozenset(type(value) for value in values), frozenset(key(value) for value in values), symbols)
 
 
 def _constants(
-    atom: core.Atom, columns: Mapping[core.Signature, tuple[_Type | None, ...]], draft: Draft
+    atom: core.Atom, columns: Mapping[core.Signature, tuple[Type | None, ...]], draft: Draft
 ) -> Iterator[Diagnostic]:
     declared = columns.get(atom.signature)
     if declared is None or atom.span is None:
@@ -102,13 +126,15 @@ def _constants(
             predicate = draft.declared[atom.signature]
             others = (Label(predicate.span, "declared here"),) if predicate.span is not None else ()
             shown = f"`{format_value(term.value)}`"
-            yield report("N510", atom.span, others=others, found=shown, type=kind.name)
+            near = near_name(format_value(term.value), kind.symbols)
+            instead = f"did you mean `{near}`?" if near else ""
+            yield report("N510", atom.span, others=others, found=shown, type=kind.name, instead=instead)
 
 
 def _variables(
     atom: core.Atom,
-    columns: Mapping[core.Signature, tuple[_Type | None, ...]],
-    seen: dict[str, tuple[_Type, Span]],
+    columns: Mapping[core.Signature, tuple[Type | None, ...]],
+    seen: dict[str, tuple[Type, Span]],
 ) -> Iterator[Diagnostic]:
     declared = columns.get(atom.signature)
     if declared is None or atom.span is None:
