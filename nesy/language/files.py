@@ -249,8 +249,11 @@ def _find(name: str, places: Sequence[Path]) -> Path | None:
     for place in places:
         for candidate in names:
             path = place / candidate
-            if path.is_file():
-                return path
+            try:
+                if path.is_file():
+                    return path
+            except OSError:  # a name that no file can have: too long, say
+                return None
     return None
 
 

@@ -61,6 +61,7 @@ def test_what_parses_is_formatted_to_the_same_program(text):
         "p(1e" + "9" * 100_000 + ").",
         "p(9 ** 9 ** 9 ** 9).",
         "".join(f"p{i} :- p{i + 1}. " for i in range(3_000)) + "p3000 :- not p0.",
+        '#include "' + "x" * 5_000 + '".',
     ],
     ids=lambda text: text[:12],
 )
