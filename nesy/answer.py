@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nesy.errors import InconsistentError, NesyError
@@ -19,6 +21,7 @@ from nesy.explanation import (
     Story,
     blame,
     change_section,
+    influence_section,
     render,
     repair_section,
     tell,
@@ -28,23 +31,22 @@ from nesy.explanation import (
     to_html,
     to_markdown,
     to_png,
+    to_raster,
     to_svg,
     to_text,
     why_not_section,
 )
 from nesy.language import parse_query
-from nesy.language.core import Atom, Constant, Structure, Term, Variable
+from nesy.language.core import Atom, Constant, Structure, Term, Variable, format_term
 from nesy.language.values import Compound, Value
 from nesy.leaves import assuming
-from nesy.perception import Facts, Payload, Sighting
+from nesy.perception import Facts, Influence, Payload, View
 from nesy.reasoning import DerivationGraph, Proof, Reading, best_proofs
 from nesy.reasoning.readings.findings import Change
 from nesy.solver import Certificate, certify, explain_impossible, repair, smallest_change, why_not
 
 _WIDEST = 120  # columns; longer lines are hard to read
 _MOST_BLAMED = 4  # leaves shown; the others matter less
-
-Sight: TypeAlias = Callable[[str, tuple[Value, ...]], Sighting | None]  # predicate, key -> what was seen there
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,17 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
+class _Look:
+    """One key that the encoder scored: what it saw there, and what moved it."""
+
+    name: str
+    text: str
+    rival: str | None
+    influence: Influence | None
+    pixels: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, eq=False)
 class Answer:
     """The ground answers of one query or of all queries of a file, in the program's order.
 
@@ -94,7 +107,7 @@ class Answer:
     graph: DerivationGraph = field(repr=False)
     leaf: Tensor = field(repr=False)
     reading: Reading = field(repr=False)
-    sighting: Sight | None = field(default=None, repr=False)
+    view: View | None = field(default=None, repr=False)
     payload: Payload | None = field(default=None, repr=False)
     facts: Facts = field(default_factory=dict, repr=False)
 
@@ -104,7 +117,7 @@ class Answer:
         graph: DerivationGraph,
         leaf: Tensor,
         reading: Reading,
-        sighting: Sight | None = None,
+        view: View | None = None,
         payload: Payload | None = None,
         facts: Facts | None = None,
     ) -> Answer:
@@ -127,7 +140,7 @@ class Answer:
                 query.query.atom.arguments, [c.value for c in query.atom.arguments if isinstance(c, Constant)], bindings
             )
             rows.append(Row(query.atom, p, lower, upper, reading.method, bindings, query.query.negated, query.literal))
-        return cls(tuple(rows), graph, leaf, reading, sighting, payload, facts or {})
+        return cls(tuple(rows), graph, leaf, reading, view, payload, facts or {})
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -165,6 +178,8 @@ class Answer:
         literal = chosen.literal
         proofs = best_proofs(self.graph, self.leaf, literal, top) if literal is not None else []
         position = self._position(chosen)
+        saw = self.view.saw if self.view else None
+        looks = self._looks(proofs[0]) if proofs else []
         story = tell(
             self.graph,
             proofs,
@@ -172,11 +187,15 @@ class Answer:
             answer=chosen.text,
             probability=chosen.p,
             method=chosen.method,
-            saw=self.sighting,
+            saw=saw,
             text=self.text,
+            pictures={look.name: to_raster(look.pixels, look.influence) for look in looks if look.pixels is not None},
             shares=[self._share(proof, chosen) for proof in proofs],
         )
-        story = replace(story, blame=blame(self.reading, self.leaf, position, self.sighting, _MOST_BLAMED))
+        story = replace(story, blame=blame(self.reading, self.leaf, position, saw, _MOST_BLAMED))
+        moved = [(look.text, look.rival, look.influence) for look in looks if look.influence is not None]
+        if moved:
+            story = replace(story, sections=(*story.sections, influence_section(moved)))
         if change:
             story = replace(story, sections=(*story.sections, change_section(self._change(chosen))))
         return Explanation(story, certify(self.graph, proofs[0], self.facts) if proofs else None)
@@ -204,6 +223,38 @@ class Answer:
         )
         story = Story(self.best.text, self.best.p, (), (), text=self.text, sections=(repair_section(found),))
         return Explanation(story, None)
+
+    def _looks(self, proof: Proof) -> list[_Look]:
+        """What the encoder looked at for the leaves of a proof, and which parts of it mattered."""
+        found: dict[tuple[str, tuple[Value, ...]], _Look] = {}
+        if self.view is None:
+            return []
+        choices = self.graph.choices
+        rules = {rule.choice.id: rule for rule in self.graph.program.rules if rule.choice and rule.choice.neural}
+        for literal in sorted(proof.assumed):
+            leaf = literal >> 1
+            row = int(choices.of_leaf[leaf])
+            rule = rules.get(int(choices.choice[row]))
+            if rule is None or rule.choice is None or rule.choice.neural is None:
+                continue
+            name, key = rule.choice.neural, choices.key[row]
+            is_one_of_many = self.graph.program.neural[name].values is not None
+            seen = self.view.saw(name, key)
+            if seen is None or (literal & 1 and is_one_of_many):  # "not a 3" says little of what was seen
+                continue
+            influence = self.view.influence(name, key, int(choices.outcome[leaf]))
+            text = str(self.graph.atom_of(leaf))
+            rival = self._outcome(row, influence.rival) if influence and influence.rival is not None else None
+            found[name, key] = _Look(seen.text, text, rival, influence, self.view.crop(name, key))
+        return list(found.values())
+
+    def _outcome(self, row: int, outcome: int) -> str | None:
+        """The last argument of an outcome of a choice: the value that the encoder chose against."""
+        choices = self.graph.choices
+        for leaf in range(int(choices.ptr[row]), int(choices.ptr[row + 1])):
+            if int(choices.outcome[leaf]) == outcome:
+                return format_term(self.graph.atom_of(leaf).arguments[-1])
+        return None
 
     def _change(self, row: Row) -> Change:
         """The fewest outcomes to settle otherwise so that a rival wins; for a row without one, so that it fails."""

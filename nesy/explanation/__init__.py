@@ -12,10 +12,11 @@ Sighting, Saw                         what an encoder saw in the input, told by 
 from nesy.explanation.blame import blame
 from nesy.explanation.data import to_dict
 from nesy.explanation.dot import to_dot
-from nesy.explanation.findings import change_section, repair_section, why_not_section
+from nesy.explanation.findings import change_section, influence_section, repair_section, why_not_section
 from nesy.explanation.html import to_html
 from nesy.explanation.markdown import to_markdown
 from nesy.explanation.picture import to_png
+from nesy.explanation.raster import to_raster
 from nesy.explanation.story import Blame, Reason, RuleNote, Saw, Section, Sighting, Step, Story
 from nesy.explanation.svg import to_svg
 from nesy.explanation.tell import tell
@@ -33,6 +34,7 @@ __all__ = [
     "Story",
     "blame",
     "change_section",
+    "influence_section",
     "render",
     "repair_section",
     "tell",
@@ -43,6 +45,7 @@ __all__ = [
     "to_html",
     "to_markdown",
     "to_png",
+    "to_raster",
     "to_svg",
     "to_text",
     "why_not_section",

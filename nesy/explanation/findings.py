@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from nesy.explanation.story import Section
 from nesy.explanation.terminal import percent
+from nesy.perception import Influence, Part
 from nesy.reasoning.readings.findings import Change, OutcomeChange, Repair, WhyNot
+
+_MOST_PARTS = 4  # shown of each leaf; the data has all
+
+
+def influence_section(found: Sequence[tuple[str, str | None, Influence]]) -> Section:
+    """Which parts of the input moved the encoder: for each leaf its text, its rival's, and the parts."""
+    lines, data = [], []
+    for leaf, rival, influence in found:
+        ranked = sorted(influence.parts, key=lambda entry: -abs(entry[1]))
+        shown = [f"{_part(part)} {value:+.1f}" for part, value in ranked[:_MOST_PARTS]]
+        rest = influence.offset + sum(value for _, value in ranked[_MOST_PARTS:])
+        over = f" over {rival}" if rival else ""
+        lines.append(f"{leaf}  {influence.total:+.1f}{over}: {', '.join([*shown, f'the rest {rest:+.1f}'])}")
+        parts = [
+            {"text": p.text, "start": p.start, "end": p.end, "box": list(p.box) if p.box else None, "share": value}
+            for p, value in influence.parts
+        ]
+        data.append({"leaf": leaf, "over": rival, "total": influence.total, "offset": influence.offset, "parts": parts})
+    return Section("what moved the encoder, in log-odds", tuple(lines), "influence", data=data)
+
+
+def _part(part: Part) -> str:
+    if part.box is not None:
+        top, left, bottom, right = part.box
+        return f"rows {top}-{bottom - 1}, columns {left}-{right - 1}"
+    return f"“{part.text}”" if part.start is not None else part.text
 
 
 def change_section(change: Change) -> Section:

@@ -93,7 +93,7 @@ class Section:
 
     title: str
     lines: tuple[str, ...]
-    kind: OneOf["certificate", "change", "why_not", "conflict", "other"] = "other"
+    kind: OneOf["certificate", "change", "why_not", "conflict", "influence", "other"] = "other"
     good: bool | None = None
     data: Any = None  # what the JSON says
 

@@ -1,15 +1,20 @@
 """Encoders: an input's payload -> facts for the rules, and scores for the neural predicates."""
 
 from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting
+from nesy.perception.influence import Influence, Part
 from nesy.perception.registry import encoder_class, encoder_kind, encoder_names
+from nesy.perception.view import View
 
 __all__ = [
     "Encoder",
     "Facts",
+    "Influence",
     "Interface",
     "Keys",
+    "Part",
     "Payload",
     "Sighting",
+    "View",
     "encoder_class",
     "encoder_kind",
     "encoder_names",

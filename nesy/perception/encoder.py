@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from nesy.language.core import CoreProgram, Neural, Signature
 from nesy.language.values import Value
+from nesy.perception.influence import Influence
 
 Payload: TypeAlias = Mapping[str, Any]
 Facts: TypeAlias = Mapping[Signature, list[tuple[Value, ...]]]
@@ -103,6 +104,17 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
         """What it looks at for one key."""
+
+    def influence(self, payload: Payload, predicate: str, key: tuple[Value, ...], outcome: int) -> Influence | None:
+        """Which parts of the input moved the score of one outcome; None where that is no sum of parts."""
+        return None
+
+    def crop(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> NDArray[np.float32] | None:
+        """The picture it looks at for one key, grey levels from 0 to 1; None for an encoder of something else.
+
+        Shapes: -> [H, W]
+        """
+        return None
 
     @abstractmethod
     def payload_of(self, typed: str) -> Payload:

@@ -150,6 +150,19 @@ def text_model(program: Program) -> Model:
     return Model(program, encoder)
 
 
+def test_ask_says_which_parts_of_the_input_moved_the_encoder() -> None:
+    model = text_model(Program.from_text(WORDS)).eval()
+    answer = model.ask("a good day")
+    (section,) = [section for section in answer.explain().story.sections if section.kind == "influence"]
+    leaf = section.data[0]
+    index = int(leaf["leaf"].split("(")[1].split(",")[0])
+    start, end = [(0, 1), (2, 6), (7, 10)][index]
+    assert all(start <= part["start"] < part["end"] <= end for part in leaf["parts"])
+    assert sum(part["share"] for part in leaf["parts"]) + leaf["offset"] == pytest.approx(leaf["total"], abs=1e-5)
+    probability = next(step.probability for step in answer.explain().story.steps if step.text == leaf["leaf"])
+    assert leaf["total"] == pytest.approx(math.log(probability / (1 - probability)), abs=1e-4)
+
+
 def test_a_saved_model_answers_the_same_without_the_files_it_came_from(tmp_path: Path) -> None:
     task = tmp_path / "deep" / "task"
     task.mkdir(parents=True)

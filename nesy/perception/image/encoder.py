@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nesy.errors import DataError, RunError, TaskError
@@ -21,6 +22,7 @@ from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Si
 from nesy.perception.image.features import ConvolutionFeatures, RecordFeatures
 from nesy.perception.image.picture import Picture, as_picture
 from nesy.perception.image.sources import find_pictures
+from nesy.perception.influence import Influence, Members, Part, influence
 from nesy.perception.options import read_options, within
 from nesy.perception.payloads import check_samples, field_of, rows_of
 from nesy.perception.readout import ReadoutName, make_readouts
@@ -63,7 +65,7 @@ class ImageEncoder(Encoder):
         self.options, self.shape, self.seed = options, shape, seed
         self.num_scores = dict(num_scores)
         self.inputs = tuple(inputs)
-        self.features: nn.Module
+        self.features: ConvolutionFeatures | RecordFeatures
         if options.features == "convolution":
             self.features = ConvolutionFeatures(shape, options.dim, options.channels, seed)
         else:
@@ -132,6 +134,20 @@ class ImageEncoder(Encoder):
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
         pictures = _pictures_of(payload, self.options)
         return Sighting(pictures[_index(predicate, key, pictures)].name)
+
+    def influence(self, payload: Payload, predicate: str, key: tuple[Value, ...], outcome: int) -> Influence | None:
+        pictures = _pictures_of(payload, self.options)
+        picture = self._checked(pictures[_index(predicate, key, pictures)])
+        pixels = torch.from_numpy(picture.pixels).to(self.device)
+        with torch.no_grad():
+            boxes, vectors = self.features.members(pixels)
+            (hypervector,) = self.features(pixels[None])
+        members = Members([Part(picture.name, box=box) for box in boxes], vectors, hypervector)
+        return influence(members, self.readouts[predicate], outcome)
+
+    def crop(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> NDArray[np.float32]:
+        pictures = _pictures_of(payload, self.options)
+        return pictures[_index(predicate, key, pictures)].pixels
 
     def payload_of(self, typed: str) -> Payload:
         return {self.options.field: find_pictures(typed)}

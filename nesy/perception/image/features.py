@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import final
+from typing import TypeAlias, final
 
 import torch
 from torch import Tensor, nn
 
 from nesy.hdc import MAP, Level
+
+Box: TypeAlias = tuple[int, int, int, int]  # top, left, bottom, right in pixels; the last two excluded
 
 
 @final
@@ -37,6 +39,14 @@ class RecordFeatures(nn.Module):
         place = torch.arange(self.num_places, device=pixels.device) * self.levels
         sums = nn.functional.embedding_bag(level + place, self.table, mode="sum")
         return self.model.normalize(sums)
+
+    def members(self, pixels: Tensor) -> tuple[list[Box], Tensor]:
+        """The pixels as boxes, and what each adds to the bundle. Shapes: [H, W] -> [H * W, D]"""
+        height, width = pixels.shape
+        level = (pixels.flatten() * (self.levels - 1)).round().to(torch.int64)
+        place = torch.arange(self.num_places, device=pixels.device) * self.levels
+        boxes = [(i, j, i + 1, j + 1) for i in range(height) for j in range(width)]
+        return boxes, self.table[level + place]
 
 
 @final
@@ -67,3 +77,18 @@ class ConvolutionFeatures(nn.Module):
         """Shapes: [B, H, W] -> [B, D]"""
         features = self.stem(pixels[:, None]).flatten(1)
         return torch.tanh(features @ self.table)
+
+    def members(self, pixels: Tensor) -> tuple[list[Box], Tensor]:
+        """The cell that each feature lies over, and what it adds to the bundle. Shapes: [H, W] -> [C * P, D]
+
+        A convolution also looks a few pixels beyond its cell.
+        """
+        features = self.stem(pixels[None, None])[0]
+        (channels, rows, columns), (height, width) = features.shape, pixels.shape
+        side = 2 ** (len(self.stem) // 3)
+        boxes = [
+            (i * side, j * side, min(height, (i + 1) * side), min(width, (j + 1) * side))
+            for i in range(rows)
+            for j in range(columns)
+        ]
+        return boxes * channels, features.flatten()[:, None] * self.table

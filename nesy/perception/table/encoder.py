@@ -21,6 +21,7 @@ from nesy.hdc import MAP, Level
 from nesy.language.core import Signature
 from nesy.language.values import Value, format_value
 from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting
+from nesy.perception.influence import Influence, Members, Part, influence
 from nesy.perception.options import read_options, within
 from nesy.perception.payloads import check_samples, field_of, rows_of
 from nesy.perception.readout import ReadoutName, make_readouts
@@ -141,11 +142,25 @@ class TableEncoder(Encoder):
         cells = (f"{column.name}={field_of(payload, column.name)}" for column in self.columns)
         return Sighting(", ".join(cells))
 
+    def influence(self, payload: Payload, predicate: str, key: tuple[Value, ...], outcome: int) -> Influence | None:
+        if key not in ((), (0,)):
+            raise DataError(_no_such_row(predicate, key))
+        (cells,) = self._cells([payload]) / math.sqrt(len(self.columns))
+        order = [self.columns[i] for i in (*self._numbers, *self._texts)]
+        parts = [Part(f"{column.name}={field_of(payload, column.name)}") for column in order]
+        return influence(Members(parts, cells, torch.tanh(cells.sum(0))), self.readouts[predicate], outcome)
+
     def payload_of(self, typed: str) -> Payload:
         return TypedRow.parse(typed).values
 
     def _hypervectors(self, payloads: Sequence[Payload]) -> Tensor:
         """One hypervector for each row. Shapes: -> [B, D]"""
+        sums = self.model.superpose(self._cells(payloads))
+        vectors = torch.tanh(sums / math.sqrt(len(self.columns)))
+        return nn.functional.dropout(vectors, self.options.dropout, self.training)
+
+    def _cells(self, payloads: Sequence[Payload]) -> Tensor:
+        """Each cell bound with its column, first the numbers, then the words. Shapes: -> [B, C, D]"""
         places = [[column.place(field_of(payload, column.name)) for column in self.columns] for payload in payloads]
         table = torch.tensor(places, dtype=torch.float64)
         parts = []
@@ -157,9 +172,7 @@ class TableEncoder(Encoder):
             first = torch.tensor([self._first_word[i] for i in self._texts])
             row = torch.where(place >= 0, first + place, len(self.words) - 1)
             parts.append(self.model.bind(self.keys[self._texts], self.words[row.to(self.keys.device)]))
-        sums = self.model.superpose(torch.cat(parts, dim=1))
-        vectors = torch.tanh(sums / math.sqrt(len(self.columns)))
-        return nn.functional.dropout(vectors, self.options.dropout, self.training)
+        return torch.cat(parts, dim=1)
 
 
 def _no_such_row(predicate: str, key: tuple[Value, ...]) -> str:

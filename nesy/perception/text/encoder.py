@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ from nesy.hdc import MAP
 from nesy.language.core import Signature
 from nesy.language.values import Value
 from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting
+from nesy.perception.influence import Influence, Members, influence
 from nesy.perception.options import read_options, within
 from nesy.perception.payloads import field_of, rows_of
 from nesy.perception.readout import ReadoutName, make_readouts
@@ -148,24 +150,47 @@ class TextEncoder(Encoder):
     def payload_of(self, typed: str) -> Payload:
         return {self.options.field: typed}
 
+    def influence(self, payload: Payload, predicate: str, key: tuple[Value, ...], outcome: int) -> Influence | None:
+        reading = self._read(payload)
+        keys = {predicate: Keys(np.zeros(1, dtype=np.int64), [key])}
+        layout = Layout.of([reading], keys, self.pieces)
+        bound = self._bound(layout)
+        each = torch.diag_embed(bound.new_ones(len(bound)))[:, :, None] * bound  # one piece at a time
+        (row,) = layout.rows[predicate].tolist()
+        with torch.no_grad():
+            vectors = self._bundles(layout, each)[:, row]
+        matter = vectors.any(-1)
+        parts = layout.parts([reading], self.pieces)
+        chosen = [part for part, matters in zip(parts, matter.tolist(), strict=True) if matters]
+        hypervector = torch.tanh(vectors.sum(0))
+        return influence(Members(chosen, vectors[matter], hypervector), self.readouts[predicate], outcome)
+
     def _hypervectors(self, layout: Layout) -> Tensor:
         """One hypervector for each row of the layout. Shapes: -> [rows, D]"""
-        device = self.device
-        piece, word, place = (torch.from_numpy(a).to(device) for a in (layout.piece, layout.word, layout.place))
-        bound = self.model.bind(self.piece_vectors[piece], self.places[place])
-        words = bound.new_zeros(layout.num_words + 1, self.options.dim).index_add(0, word, bound)
+        return torch.tanh(self._bundles(layout, self._bound(layout)))  # the soft sign of each bundle
+
+    def _bound(self, layout: Layout) -> Tensor:
+        """Each piece's hypervector bound with its place in the word. Shapes: -> [P, D]"""
+        piece, place = (torch.from_numpy(a).to(self.device) for a in (layout.piece, layout.place))
+        return self.model.bind(self.piece_vectors[piece], self.places[place])
+
+    def _bundles(self, layout: Layout, bound: Tensor) -> Tensor:
+        """Sums of bound pieces for each row of the layout, linear in them. Shapes: [*B, P, D] -> [*B, rows, D]"""
+        device, batch = self.device, bound.shape[:-2]
+        word = torch.from_numpy(layout.word).to(device)
+        words = bound.new_zeros(*batch, layout.num_words + 1, self.options.dim).index_add(-2, word, bound)
         if self.training and self.options.word_dropout:
-            words = words * (torch.rand(len(words), 1, device=device) >= self.options.word_dropout)
+            words = words * (torch.rand(words.shape[-2], 1, device=device) >= self.options.word_dropout)
         words = nn.functional.dropout(words, self.options.dropout, self.training)
         if self.options.context:
             around = torch.from_numpy(layout.around(self.options.context)).to(device)
-            words = self.model.superpose(self.model.bind(words[around], self.distances), weights=self.gain)
+            words = self.model.superpose(self.model.bind(words[..., around, :], self.distances), weights=self.gain)
         if layout.has_text_rows:
             text = torch.from_numpy(layout.text).to(device)
-            sums = words.new_zeros(layout.num_texts, self.options.dim).index_add(0, text, words[:-1])
+            sums = words.new_zeros(*batch, layout.num_texts, self.options.dim).index_add(-2, text, words[..., :-1, :])
             sizes = torch.bincount(text, minlength=layout.num_texts).clamp(min=1).to(sums.dtype)
-            words = torch.cat([words, sums / sizes.sqrt()[:, None]])
-        return torch.tanh(words)  # the soft sign of each bundle
+            words = torch.cat([words, sums / sizes.sqrt()[:, None]], dim=-2)
+        return words
 
     def _read(self, payload: Payload) -> Reading:
         text = _text_of(payload, self.options.field)

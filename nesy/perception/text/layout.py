@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nesy.errors import DataError
 from nesy.language.values import Value, format_value
 from nesy.perception.encoder import Keys
+from nesy.perception.influence import Part
 from nesy.perception.payloads import check_samples
 from nesy.perception.text.tokenizer import Pieces
 from nesy.perception.text.words import Words
@@ -90,6 +91,28 @@ class Layout:
     def has_text_rows(self) -> bool:
         """Whether some key means a whole text."""
         return any(len(rows) and int(rows.max()) > self.num_words for rows in self.rows.values())
+
+    def parts(self, readings: Sequence[Reading], pieces: Pieces) -> list[Part]:
+        """The part of its text that each piece is; of a word that is itself a key, the word where it first stands."""
+        words = [
+            (span, word)
+            for reading in readings
+            for span, word in zip(reading.words.spans, reading.words.words, strict=True)
+        ]
+        found: list[Part] = []
+        behind = 0  # characters of the word that earlier pieces have spelled
+        for piece, row, place in zip(self.piece.tolist(), self.word.tolist(), self.place.tolist(), strict=True):
+            text = pieces.bytes_of(piece).decode(errors="replace")
+            behind = 0 if place == 0 else behind
+            if row >= len(words):
+                found.append(Part(text))
+                continue
+            (start, end), word = words[row]
+            first = start + behind
+            spelled = end - start == len(word) and word[behind : behind + len(text)] == text
+            found.append(Part(text, first, first + len(text)) if spelled else Part(text, start, end))
+            behind += len(text)
+        return found
 
     def around(self, context: int) -> Index:
         """The words up to `context` places before and behind each word; the empty row beyond its text's ends.
