@@ -28,7 +28,7 @@ from nesy.language import parse_query, parse_value
 from nesy.language.core import Atom, CoreProgram, Query
 from nesy.language.values import format_value, key
 from nesy.leaves import LeafPlan, Parameters, parameter_keys
-from nesy.perception import Encoder, Facts, Keys, Payload, encoder_class, encoder_kind
+from nesy.perception import Encoder, Facts, Keys, Payload, View, encoder_class, encoder_kind
 from nesy.program import Program
 from nesy.reasoning import Budget, DerivationGraph, Limits, Reading, Structures, exact, ground
 from nesy.temperatures import Temperatures
@@ -202,7 +202,7 @@ class Model(nn.Module):
             batch.graph,
             leaf[0] if batch.is_shared else leaf,
             batch.reading,
-            sighting=lambda name, key: self.encoder.sighting(payload, name, key) if name in self.core.neural else None,
+            View(self.encoder, payload, frozenset(self.core.neural)),
             payload=payload,
             facts=self.encoder.facts(payload),
         )
