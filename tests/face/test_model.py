@@ -151,7 +151,8 @@ def text_model(program: Program) -> Model:
 
 
 def test_ask_says_which_parts_of_the_input_moved_the_encoder() -> None:
-    model = text_model(Program.from_text(WORDS)).eval()
+    declared = "#input token(index, word). #neural leans(T) -> {good, bad} :- token(T, _)."
+    model = text_model(Program.from_text(f"{declared} mood(P) :- leans(_, P). #query mood(P).")).eval()
     answer = model.ask("a good day")
     (section,) = [section for section in answer.explain().story.sections if section.kind == "influence"]
     leaf = section.data[0]
