@@ -22,10 +22,10 @@ probability = st.sampled_from([0.1, 0.25, 0.5, 0.7])
 
 
 @st.composite
-def fact(draw):
+def fact(draw, shares=("", "", "?")):
     name = draw(st.sampled_from(["e", "e", "e", "u", "u"]))
     atom = f"{name}({','.join(str(draw(constant)) for _ in range(ARITY[name]))})."
-    return draw(st.sampled_from(["", "", f"{draw(probability)}::"])) + atom
+    return (f"{draw(probability)}::" if draw(st.sampled_from(shares)) else "") + atom
 
 
 @st.composite
@@ -68,6 +68,24 @@ def rule(draw, head):
 
 
 @st.composite
+def disjunction(draw):
+    """At most one of two heads, for each way in which a body of facts holds."""
+    name, arguments = draw(literal(["e", "u", "c"]))
+    bound = sorted({a for a in arguments if a in VARIABLES})
+    term = st.one_of(st.sampled_from(bound), constant.map(str)) if bound else constant.map(str)
+    body = [text(name, arguments)]
+    if draw(st.booleans()):
+        body.append(f"not u({draw(term)})")
+    heads = [
+        f"{p}::{text(head, [draw(term) for _ in range(ARITY[head])])}"
+        for p, head in zip(
+            [0.3, draw(st.sampled_from([0.4, 0.7]))], draw(st.permutations(["w", "r", "p"])), strict=False
+        )
+    ]
+    return f"{'; '.join(heads)} :- {', '.join(draw(st.permutations(body)))}."
+
+
+@st.composite
 def aggregate(draw):
     function = draw(st.sampled_from(["sum", "count", "min", "max", "avg"]))
     elements = draw(st.sampled_from(ELEMENTS))
@@ -75,9 +93,13 @@ def aggregate(draw):
 
 
 @st.composite
-def program(draw, min_rules=1):
-    """The lines of a program, in any order."""
-    lines = draw(st.lists(fact(), min_size=1, max_size=7))
+def program(draw, min_rules=1, is_busy=False):
+    """The lines of a program, in any order; a busy one has more facts, and more of them uncertain."""
+    if is_busy:
+        lines = draw(st.lists(fact(shares=("", "?", "?")), min_size=4, max_size=8))
+        lines += draw(st.lists(disjunction(), max_size=1))
+    else:
+        lines = draw(st.lists(fact(), min_size=1, max_size=7))
     lines += draw(st.lists(choice(), max_size=1))
     heads = st.sampled_from(["w", "r", "r", "p", "p", "q", "q", "m"])
     lines += draw(st.lists(heads.flatmap(rule), min_size=min_rules, max_size=5))
@@ -85,7 +107,9 @@ def program(draw, min_rules=1):
     if draw(st.integers(0, 3)) == 0:
         lines.append(f":- {draw(st.sampled_from(['p(1)', 'q(X), not w(X)', 'r(X,X)', 'e(X,Y), e(Y,X)']))}.")
     if draw(st.integers(0, 3)) == 0:
-        observed = draw(st.sampled_from(["p(1)", "u(2)", "e(1,2)", "q(3)"]))
+        uncertain = [line.partition("::")[2].rstrip(".") for line in lines if "::" in line and ":-" not in line]
+        possible = [atom for atom in uncertain if "::" not in atom] if is_busy else []
+        observed = draw(st.sampled_from(["p(1)", "u(2)", "e(1,2)", "q(3)", *possible * 2]))
         lines.append(f"evidence({observed}, {draw(st.sampled_from(['true', 'false']))}).")
     # Every predicate is known, so that any rule may ask for it.
     lines += [f"{text(name, ['9'] * arity)} :- 1 > 2." for name, arity in ARITY.items()]

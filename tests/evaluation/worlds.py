@@ -40,11 +40,12 @@ def worlds(program: CoreProgram, facts=()) -> Iterator[tuple[float, dict, set]]:
 
     An outcome equal to the number of heads means that none was chosen.
     """
+    layers = layers_of(program)
     pending = [(1.0, {})]
     while pending:
         probability, decided = pending.pop()
         try:
-            yield probability, decided, model(program, decided, facts)
+            yield probability, decided, model(program, decided, facts, layers)
         except Undecided as missing:
             rest = 1.0 - sum(missing.weights)
             for outcome, weight in enumerate([*missing.weights, rest]):
@@ -52,12 +53,18 @@ def worlds(program: CoreProgram, facts=()) -> Iterator[tuple[float, dict, set]]:
                     pending.append((probability * weight, {**decided, missing.key: outcome}))
 
 
-def model(program: CoreProgram, decided: dict, facts=()) -> set:
+def layers_of(program: CoreProgram) -> list[tuple]:
+    """The predicates of each component with the rules that derive them."""
+    return [
+        (c.predicates, [rule for rule in program.rules if any(head.signature in c.predicates for head in rule.heads)])
+        for c in program.components
+    ]
+
+
+def model(program: CoreProgram, decided: dict, facts=(), layers=None) -> set:
     """The perfect model of a program whose choices have been made."""
     true = {(fact.predicate, *(a.value for a in fact.arguments)) for fact in program.facts} | set(facts)
-    layers = [component.predicates for component in program.components]
-    for predicates in layers:
-        rules = [rule for rule in program.rules if any(head.signature in predicates for head in rule.heads)]
+    for predicates, rules in layers or layers_of(program):
         _close(rules, predicates, true, decided)
     _close(program.constraints, None, true, decided)
     return true
