@@ -52,9 +52,9 @@ def test_each_key_gets_one_score_for_each_value():
 
 
 @pytest.mark.parametrize("readout", ["linear", "cosine", "mlp"])
-@pytest.mark.parametrize("context", [0, 2])
-def test_scores_of_a_text_do_not_depend_on_the_rest_of_the_batch(readout, context):
-    encoder = build(readout=readout, context=context)
+@pytest.mark.parametrize("around", [{}, {"context": 2}, {"whole": True}, {"context": 1, "whole": True, "rank": 8}])
+def test_scores_of_a_text_do_not_depend_on_the_rest_of_the_batch(readout, around):
+    encoder = build(readout=readout, **around)
     alone = ask(encoder, [PAYLOADS[1]], (0, (0,)), (0, (6,)))
     together = ask(encoder, PAYLOADS, (1, (0,)), (1, (6,)))
     torch.testing.assert_close(alone, together)
@@ -79,6 +79,23 @@ def test_context_stops_at_the_end_of_a_text():
     encoder = build(context=3)
     alone = ask(encoder, [{"text": "good"}], (0, (0,)))
     beside = ask(encoder, [{"text": "bad"}, {"text": "good"}, {"text": "story"}], (1, (0,)))
+    torch.testing.assert_close(alone, beside)
+
+
+def test_with_the_whole_text_a_word_far_away_matters_and_its_place_does_not():
+    encoder = build(whole=True, dim=64)
+    texts = ["good " + "story " * 9 + "tiny", "good tiny " + "story " * 9, "good " + "story " * 10]
+    there, elsewhere, absent = ask(encoder, [{"text": text} for text in texts], *((i, (0,)) for i in range(3)))
+    torch.testing.assert_close(there, elsewhere)
+    assert not torch.allclose(there, absent, atol=1e-4)
+
+
+def test_a_narrow_codebook_costs_few_weights():
+    wide, narrow = build(dim=512), build(dim=512, rank=16)
+    count = len(wide.pieces)
+    assert wide.piece_vectors.numel() == count * 512
+    assert narrow.piece_vectors.numel() + narrow.lift.numel() == count * 16 + 16 * 512
+    alone, beside = ask(narrow, [{"text": "good bad"}, {"text": "good"}], (0, (0,)), (1, (0,)))
     torch.testing.assert_close(alone, beside)
 
 
@@ -120,7 +137,9 @@ def test_a_seed_decides_the_start():
     assert not torch.allclose(ask(same, PAYLOADS, key), ask(other, PAYLOADS, key))
 
 
-@pytest.mark.parametrize("options", [{}, {"context": 2, "readout": "mlp", "hidden": 8}, {"readout": "cosine"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"context": 2, "readout": "mlp", "hidden": 8}, {"rank": 4, "whole": True}, {"readout": "cosine"}]
+)
 def test_config_and_weights_bring_an_encoder_back(options):
     encoder = build(seed=3, **options)
     with torch.no_grad():

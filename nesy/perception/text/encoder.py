@@ -1,8 +1,10 @@
 """Texts: words for the rules, and a hypervector of each word for the neural predicates.
 
 The rules see words, `token(Index, Word)`. The encoder sees the byte pieces that a word is made of: each
-piece has a learned hypervector, bound with its place in the word; their bundle is the word. With `context`
-above 0, the words around are bound with their distance and join the bundle. A readout per neural predicate
+piece has a learned vector, bound with its place in the word; their bundle is the word. With `rank` above 0 these
+vectors are narrow, and one learned map lifts a word to a hypervector: a large vocabulary then costs few weights. With
+`context`, the words around join the bundle, each bound with its distance; with `whole`, the whole text does, bound
+with a key of its own (distances and key start as random hypervectors and are learned). A readout per neural predicate
 gives the scores.
 
 What a key of a neural predicate means: `p(T)` with a number is word T of the text; `p(W)` with a text is the
@@ -36,6 +38,9 @@ from nesy.perception.text.words import split_words
 
 _TOKEN: Final = Signature("token", 2)
 _MOST_CACHED: Final = 100_000  # texts
+_HINT: Final = 0.3  # scale at the start: where tanh still learns, and neighbours are a hint beside the word itself
+    0.3  # scale at the start: small where tanh still learns, and neighbours are a hint beside the word itself
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,9 @@ class TextOptions:
     lowercase: bool = True
     vocabulary: int = dataclasses.field(default=4000, metadata=within(256, 1_000_000))
     dim: int = dataclasses.field(default=64, metadata=within(1, 65_536))
+    rank: int = dataclasses.field(default=0, metadata=within(0, 65_536))  # 0: pieces are as wide as hypervectors
     context: int = dataclasses.field(default=0, metadata=within(0, 16))
+    whole: bool = False
     readout: ReadoutName = "linear"
     hidden: int = dataclasses.field(default=64, metadata=within(1, 65_536))
     dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.95))
@@ -58,8 +65,7 @@ class TextOptions:
 class TextEncoder(Encoder):
     """See the module's text."""
 
-    places: Tensor  # [MOST_PIECES, D]
-    distances: Tensor  # [2 * context + 1, D]
+    places: Tensor  # [MOST_PIECES, rank]
 
     def __init__(
         self,
@@ -74,14 +80,14 @@ class TextEncoder(Encoder):
         self.num_scores = dict(num_scores)
         self.inputs = tuple(inputs)
         self.model = MAP(options.dim, seed=seed, dtype=torch.float32)
-        width = 2 * options.context + 1
-        self.piece_vectors = nn.Parameter(0.3 * self.model.latent(len(pieces)))  # small: where tanh still learns
-        self.register_buffer("places", self.model.random(MOST_PIECES))
-        self.register_buffer("distances", self.model.random(width))
-        self.distances[options.context] = self.model.identity()  # the word itself
-        gain = torch.full((width,), 0.3)  # neighbours start as a hint beside the word itself
-        gain[options.context] = 1.0
-        self.gain = nn.Parameter(gain)
+        self.narrow = MAP(options.rank, seed=seed, dtype=torch.float32) if options.rank else self.model
+        self.piece_vectors = nn.Parameter(_HINT * self.narrow.latent(len(pieces)))
+        self.register_buffer("places", self.narrow.random(MOST_PIECES))
+        self.lift = nn.Parameter(self.model.latent(options.rank) / options.rank**0.5) if options.rank else None
+        distances = _HINT * self.model.random(2 * options.context + 1)
+        distances[options.context] = self.model.identity()  # the word itself
+        self.distances = nn.Parameter(distances) if options.context else None
+        self.key = nn.Parameter(_HINT * self.model.random()) if options.whole else None
         self.readouts = make_readouts(options.readout, options.dim, self.num_scores, options.hidden, seed)
         self._readings: OrderedDict[str, Reading] = OrderedDict()
 
@@ -170,27 +176,39 @@ class TextEncoder(Encoder):
         return torch.tanh(self._bundles(layout, self._bound(layout)))  # the soft sign of each bundle
 
     def _bound(self, layout: Layout) -> Tensor:
-        """Each piece's hypervector bound with its place in the word. Shapes: -> [P, D]"""
+        """Each piece's vector bound with its place in the word. Shapes: -> [P, rank]"""
         piece, place = (torch.from_numpy(a).to(self.device) for a in (layout.piece, layout.place))
-        return self.model.bind(self.piece_vectors[piece], self.places[place])
+        return self.narrow.bind(self.piece_vectors[piece], self.places[place])
 
     def _bundles(self, layout: Layout, bound: Tensor) -> Tensor:
-        """Sums of bound pieces for each row of the layout, linear in them. Shapes: [*B, P, D] -> [*B, rows, D]"""
+        """Sums of bound pieces for each row of the layout, linear in them. Shapes: [*B, P, rank] -> [*B, rows, D]"""
         device, batch = self.device, bound.shape[:-2]
         word = torch.from_numpy(layout.word).to(device)
-        words = bound.new_zeros(*batch, layout.num_words + 1, self.options.dim).index_add(-2, word, bound)
+        words = bound.new_zeros(*batch, layout.num_words + 1, self.narrow.dim).index_add(-2, word, bound)
         if self.training and self.options.word_dropout:
             words = words * (torch.rand(words.shape[-2], 1, device=device) >= self.options.word_dropout)
         words = nn.functional.dropout(words, self.options.dropout, self.training)
-        if self.options.context:
+        if self.lift is not None:
+            words = words @ self.lift
+        bundles = words
+        if self.distances is not None:
             around = torch.from_numpy(layout.around(self.options.context)).to(device)
-            words = self.model.superpose(self.model.bind(words[..., around, :], self.distances), weights=self.gain)
+            bundles = self.model.superpose(self.model.bind(words[..., around, :], self.distances))
+        if self.key is None and not layout.has_text_rows:
+            return bundles
+        text = torch.from_numpy(layout.text).to(device)
+        sizes = torch.bincount(text, minlength=layout.num_texts).clamp(min=1).to(words.dtype)
+        if self.key is not None:
+            whole = self.model.bind(self._sums(words, text, sizes), self.key)
+            bundles = bundles + torch.cat([whole[..., text, :], torch.zeros_like(whole[..., :1, :])], dim=-2)
         if layout.has_text_rows:
-            text = torch.from_numpy(layout.text).to(device)
-            sums = words.new_zeros(*batch, layout.num_texts, self.options.dim).index_add(-2, text, words[..., :-1, :])
-            sizes = torch.bincount(text, minlength=layout.num_texts).clamp(min=1).to(sums.dtype)
-            words = torch.cat([words, sums / sizes.sqrt()[:, None]], dim=-2)
-        return words
+            bundles = torch.cat([bundles, self._sums(bundles, text, sizes)], dim=-2)
+        return bundles
+
+    def _sums(self, words: Tensor, text: Tensor, sizes: Tensor) -> Tensor:
+        """The bundle of each text, as large as that of one word. Shapes: [*B, W + 1, D] -> [*B, T, D]"""
+        sums = words.new_zeros(*words.shape[:-2], len(sizes), self.options.dim).index_add(-2, text, words[..., :-1, :])
+        return sums / sizes.sqrt()[:, None]
 
     def _read(self, payload: Payload) -> Reading:
         text = _text_of(payload, self.options.field)
