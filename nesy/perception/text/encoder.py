@@ -39,8 +39,6 @@ from nesy.perception.text.words import split_words
 _TOKEN: Final = Signature("token", 2)
 _MOST_CACHED: Final = 100_000  # texts
 _HINT: Final = 0.3  # scale at the start: where tanh still learns, and neighbours are a hint beside the word itself
-    0.3  # scale at the start: small where tanh still learns, and neighbours are a hint beside the word itself
-)
 
 
 @dataclass(frozen=True)
