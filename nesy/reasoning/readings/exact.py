@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import log
 from typing import Literal as OneOf
 
@@ -103,13 +103,22 @@ class Reading:
             self._check(is_possible)
         evidence = torch.ones_like(lower)
         if self.groups:
-            evidence = torch.stack([known[list(groups)].prod(0) for groups in self.groups_of])
+            known = torch.cat([known, known.new_ones(1, known.shape[1])])
+            evidence = known[self._group_index.to(leaf.device)]
+            evidence = evidence.squeeze(1) if evidence.shape[1] == 1 else evidence.prod(1)
 
         def shaped(answer: Tensor) -> Tensor:
             return answer.T.reshape(*batch, num_queries).to(leaf.dtype)
 
         p = (lower + upper) / 2 if "bounds" in self.methods else lower
         return Probabilities(shaped(p), shaped(lower), shaped(upper), shaped(evidence), shaped(log_p))
+
+    @cached_property
+    def _group_index(self) -> Tensor:
+        """[Q, most] the groups of conditions that each query is under; filled up with one past the last group."""
+        most = max(map(len, self.groups_of), default=0)
+        rows = [[*groups, *[len(self.groups)] * (most - len(groups))] for groups in self.groups_of]
+        return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), most)
 
     def _is_doubtful(self, roots: Tensor, values: Tensor) -> bool:
         """Whether a mass of 0 may be one that is only too small for the type: then logarithms tell."""

@@ -14,6 +14,7 @@ from functools import cached_property
 from hashlib import blake2b
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nesy.reasoning.derivation import (
     ChoiceTable,
@@ -127,6 +128,7 @@ class _Cut:
         for number, aggregate in enumerate(graph.aggregates):
             self.aggregate_of.update(dict.fromkeys(aggregate.result.tolist(), number))
         self.literals = np.concatenate([graph.evidence, 2 * graph.constraint + 1]).astype(np.int64)
+        self.body_ptr, self.body = _without_facts(graph)
         self._roots()
 
     def _roots(self) -> None:
@@ -165,20 +167,13 @@ class _Cut:
         sample, node = sample[order], node[order]
         ptr = np.searchsorted(sample, np.arange(count + 1))
         local = np.arange(len(node)) - ptr[sample]
-        # Look-up from a pair of sample and node to the node's number in the piece.
-        pair = sample * graph.num_nodes + node
-        by_pair = np.argsort(pair)
-        pair, local_of_pair = pair[by_pair], local[by_pair]
-
-        def number(samples: Index | int, nodes: Index) -> Index:
-            return local_of_pair[np.searchsorted(pair, samples * graph.num_nodes + nodes)]
-
+        number = _Numbers(graph, self.is_shared, sample, node, local)
         start, stop = graph.derivations_ptr[node], graph.derivations_ptr[node + 1]
         derivation = slices(start, stop)
         head = np.repeat(local, stop - start)
         head_sample = np.repeat(sample, stop - start)
-        length = graph.body_ptr[derivation + 1] - graph.body_ptr[derivation]
-        body = graph.body[slices(graph.body_ptr[derivation], graph.body_ptr[derivation + 1])]
+        length = self.body_ptr[derivation + 1] - self.body_ptr[derivation]
+        body = self.body[slices(self.body_ptr[derivation], self.body_ptr[derivation + 1])]
         body = 2 * number(np.repeat(head_sample, length), body >> 1) + (body & 1)
         body_end = np.concatenate([[0], np.cumsum(length)])
         leaf_count = np.bincount(leaf_sample, minlength=count)
@@ -263,8 +258,8 @@ class _Cut:
         graph = self.graph
         start, stop = graph.derivations_ptr[node], graph.derivations_ptr[node + 1]
         derivation = slices(start, stop)
-        first, last = graph.body_ptr[derivation], graph.body_ptr[derivation + 1]
-        below = graph.body[slices(first, last)] >> 1
+        first, last = self.body_ptr[derivation], self.body_ptr[derivation + 1]
+        below = self.body[slices(first, last)] >> 1
         below_sample = np.repeat(np.repeat(sample, stop - start), last - first)
         if self.aggregate_of:
             parts = [(below_sample, below)]
@@ -289,3 +284,45 @@ class _Cut:
                 if n in self.aggregate_of:
                     found[s][self.aggregate_of[n]] = None
         return [list(mine) for mine in found]
+
+
+class _Numbers:
+    """What number a node has in the piece of a sample."""
+
+    def __init__(self, graph: DerivationGraph, is_shared: NDArray[np.bool_], sample: Index, node: Index, local: Index):
+        own = ~is_shared[node]
+        self._is_shared = is_shared
+        self._own = np.zeros(graph.num_nodes, dtype=np.int64)
+        self._own[node[own]] = local[own]
+        # Of shared nodes each sample has copies: found by pair.
+        pair = sample[~own] * graph.num_nodes + node[~own]
+        order = np.argsort(pair)
+        self._pair = pair[order]
+        self._copy = local[~own][order]
+        self._num_nodes = graph.num_nodes
+
+    def __call__(self, sample: Index | int, node: Index) -> Index:
+        """Shapes: sample [n] or one for all, node [n] -> [n]"""
+        found = self._own[node]
+        shared = np.flatnonzero(self._is_shared[node])
+        if len(shared):
+            of = sample if isinstance(sample, int) else sample[shared]
+            found[shared] = self._copy[np.searchsorted(self._pair, of * self._num_nodes + node[shared])]
+        return found
+
+
+def _without_facts(graph: DerivationGraph) -> tuple[Index, Index]:
+    """The bodies without literals that hold in every world: pointers and literals."""
+    ptr, body = graph.body_ptr, graph.body
+    of_body = np.repeat(np.arange(graph.num_derivations), np.diff(ptr))
+    is_fact = np.zeros(graph.num_nodes, dtype=np.bool_)
+    size = np.diff(ptr)
+    while True:
+        found = graph.head[size == 0]
+        if is_fact[found].all():
+            return ptr, body
+        is_fact[found] = True
+        kept = ~is_fact[body >> 1] | (body & 1 == 1)
+        body, of_body = body[kept], of_body[kept]
+        size = np.bincount(of_body, minlength=graph.num_derivations)
+        ptr = np.concatenate([[0], np.cumsum(size)])
