@@ -284,11 +284,21 @@ def _tiled(keys: Keys, times: int) -> Keys:
 def _columns(graph: DerivationGraph, num_payloads: int, is_shared: bool) -> tuple[tuple[Atom, ...], Tensor]:
     """The answers of a batch, and where each payload's stand in the output of a reading."""
     atoms: dict[str, Atom] = {}
+    place: dict[str, int] = {}
+    of_object: dict[int, int] = {}  # samples share their atoms, and the text of each is made once
+    columns: list[int] = []
     for query in graph.query:
-        atoms.setdefault(str(query.atom), query.atom)
-    place = {text: column for column, text in enumerate(atoms)}
+        number = of_object.get(id(query.atom))
+        if number is None:
+            text = str(query.atom)
+            atoms.setdefault(text, query.atom)
+            number = of_object[id(query.atom)] = place.setdefault(text, len(place))
+        columns.append(number)
     column = torch.full((num_payloads, len(atoms)), len(graph.query))
-    for position, query in enumerate(graph.query):
-        rows: Any = slice(None) if is_shared or query.sample < 0 else query.sample
-        column[rows, place[str(query.atom)]] = position
+    position = torch.arange(len(graph.query))
+    where = torch.tensor(columns, dtype=torch.int64)
+    if is_shared:
+        column[:, where] = position
+    else:
+        column[torch.tensor([query.sample for query in graph.query], dtype=torch.int64), where] = position
     return tuple(atoms.values()), column
