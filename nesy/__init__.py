@@ -13,10 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nesy.answer import Answer
     from nesy.checking import check, format_file, prove
     from nesy.distillation import Teacher, distill
     from nesy.errors import NesyError, ProgramError
+    from nesy.language import Functions, function
     from nesy.learning import crossval, evaluate, fit, new_task, train, verify
     from nesy.model import Model
     from nesy.program import Program, String
@@ -39,6 +42,7 @@ _PLACES = {
     "evaluate": "learning",
     "fit": "learning",
     "format_file": "checking",
+    "function": "language",
     "new_task": "learning",
     "prove": "checking",
     "train": "learning",
@@ -61,6 +65,7 @@ __all__ = [
     "evaluate",
     "fit",
     "format_file",
+    "function",
     "load",
     "new_task",
     "prove",
@@ -69,14 +74,14 @@ __all__ = [
 ]
 
 
-def load(path: str) -> Program:
-    """Read and check a rule file.
+def load(path: str | Path, *, functions: Functions = ()) -> Program:
+    """Read and check a rule file; its rules may call the functions, Python's that `nesy.function` made.
 
     Raises: ProgramError, with every mistake that the file has.
     """
     from nesy.program import Program
 
-    return Program.load(path)
+    return Program.load(path, functions=functions)
 
 
 def __getattr__(name: str) -> Any:

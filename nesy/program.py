@@ -11,7 +11,7 @@ import torch
 
 from nesy.answer import Answer, explaining_impossible
 from nesy.errors import QueryError, near_name
-from nesy.language import load_program, parse_program, parse_query
+from nesy.language import Functions, load_program, parse_program, parse_query
 from nesy.language.core import Atom, Choice, Constant, CoreProgram, Fixed, Query, Rule, ground_atom
 from nesy.language.values import Compound, Symbol, Value, make_list
 from nesy.leaves import LeafPlan, Parameters
@@ -41,20 +41,20 @@ class Program:
         self.core = core
 
     @classmethod
-    def load(cls, path: str | Path) -> Program:
-        """Read and check a rule file (`.nesy`, or ProbLog's `.pl`).
+    def load(cls, path: str | Path, *, functions: Functions = ()) -> Program:
+        """Read and check a rule file (`.nesy`, or ProbLog's `.pl`); `functions` are what `nesy.function` made.
 
         Raises: ProgramError, with every mistake that the file has.
         """
-        return cls(load_program(path))
+        return cls(load_program(path, functions=functions))
 
     @classmethod
-    def from_text(cls, text: str, name: str = "<text>") -> Program:
+    def from_text(cls, text: str, name: str = "<text>", *, functions: Functions = ()) -> Program:
         """Check a program given as a string.
 
         Raises: ProgramError.
         """
-        return cls(parse_program(text, name))
+        return cls(parse_program(text, name, functions=functions))
 
     def with_facts(self, facts: Mapping[str, Rows]) -> Program:
         """This program and more facts, by predicate: rows, or rows with probabilities.

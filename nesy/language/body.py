@@ -14,7 +14,6 @@ from typing import TypeAlias
 
 from nesy.language import ast, core
 from nesy.language.catalogue import report
-from nesy.language.functions import FUNCTIONS
 from nesy.language.intervals import interval_literal, refuse_open_intervals
 from nesy.language.prolog import refuse_builtin
 from nesy.language.scan import Dialect
@@ -110,7 +109,7 @@ class BodyLowering:
                 return None
 
     def _is_test(self, name: str, arity: int) -> bool:
-        function = FUNCTIONS.get((name, arity))
+        function = self.scope.functions.get((name, arity))
         return self.dialect == "nesy" and function is not None and function.is_test
 
     # -- comparisons -------------------------------------------------------------------------

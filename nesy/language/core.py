@@ -25,6 +25,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.values import NIL, Value, format_value, inside_functor, predicate_name
 from nesy.source import Source, Span
 
@@ -300,6 +301,7 @@ class CoreProgram:
     files: tuple[RuleFile, ...] = ()  # the main one first
     tables: tuple[Table, ...] = ()  # more certain facts, too many to be atoms
     open: frozenset[Signature] = frozenset()  # what may hold though nothing derives it: see `nesy.solver.entails`
+    functions: Mapping[tuple[str, int], Function] = field(default_factory=lambda: FUNCTIONS)
 
     __hash__ = object.__hash__
 

@@ -6,7 +6,7 @@ The search path of `#include` is the including file's folder, then the shipped `
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from nesy.errors import NesyError, near_name
 from nesy.language import ast
 from nesy.language.catalogue import report
 from nesy.language.core import RuleFile
+from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.namespaces import Namespace, check_aliases
 from nesy.language.parse import Parsed, parser
 from nesy.language.scan import Dialect
@@ -102,7 +103,13 @@ def dialect_of(path: Path) -> Dialect:
     return "problog" if path.suffix == ".pl" else "nesy"
 
 
-def read_program(source: Source, dialect: Dialect, folder: Path | None, path: Path | None = None) -> Reading:
+def read_program(
+    source: Source,
+    dialect: Dialect,
+    folder: Path | None,
+    path: Path | None = None,
+    functions: Mapping[tuple[str, int], Function] = FUNCTIONS,
+) -> Reading:
     """A source with all that it includes. `folder` is where its includes are looked for first."""
     reading = Reading(dialect)
     inside = (path.resolve(),) if path is not None else ()
@@ -110,7 +117,7 @@ def read_program(source: Source, dialect: Dialect, folder: Path | None, path: Pa
         reading.done[inside[0], ""] = None
     name = path.name if path is not None else "program.nesy"
     _read(source, parser().parse(source, dialect), dialect, _Place(folder, name, inside, ""), reading)
-    _rename(reading)
+    _rename(reading, functions)
     return reading
 
 
@@ -204,7 +211,7 @@ def _repeated_aliases(file: ast.File) -> Iterator[Diagnostic]:
                 yield report("N505", statement.span, others=others, name=statement.alias)
 
 
-def _rename(reading: Reading) -> None:
+def _rename(reading: Reading, functions: Mapping[tuple[str, int], Function]) -> None:
     """Give the statements of files with an alias its names."""
     if not any(unit.prefix for unit in reading.units):
         return
@@ -217,7 +224,7 @@ def _rename(reading: Reading) -> None:
     for index, unit in enumerate(reading.units):
         if unit.prefix:
             known = types.get(unit.prefix, set[str]())
-            namespace = Namespace(unit.prefix, unit.dialect, defined[unit.prefix], known)
+            namespace = Namespace(unit.prefix, unit.dialect, defined[unit.prefix], known, functions)
             reading.units[index] = replace(unit, statement=namespace.statement(unit.statement))
 
 

@@ -48,11 +48,28 @@ class Function:
     kinds: tuple[Kind, ...]
     meaning: Callable[..., Value]
     doc: str
+    result: Literal["", "int", "float", "text"] = ""  # what a registered function gives, where it says so
     is_test: bool = False  # gives 1 or 0: the language lets it stand as a condition of its own
 
     @property
     def arity(self) -> int:
         return len(self.kinds)
+
+
+class Registered(str):
+    """The name of a function that came with the program (see `python_functions`), and the function itself.
+
+    Expressions name their function; this name can be evaluated without any table beside it.
+    """
+
+    __slots__ = ("entry",)
+    entry: Function
+
+    @classmethod
+    def of(cls, entry: Function) -> Registered:
+        name = cls(entry.name)
+        name.entry = entry
+        return name
 
 
 # -- what the entries mean -----------------------------------------------------------------------------
@@ -203,13 +220,15 @@ def evaluate(name: str, values: Sequence[Value]) -> Value:
     >>> evaluate("//", (7, 2)), evaluate("/", (6, 2)), evaluate("concat", ("un", "kind"))
     (3, 3.0, 'unkind')
     """
-    function = FUNCTIONS[name, len(values)]
+    function = name.entry if isinstance(name, Registered) else FUNCTIONS[name, len(values)]
     for kind, value in zip(function.kinds, values, strict=True):
         if not _is_kind(kind, value):
             article = "an" if kind == "integer" else "a"
             raise FunctionError(f"{format_call(name, values)}: `{format_value(value)}` is not {article} {kind}")
     try:
         result = function.meaning(*values)
+    except FunctionError as error:
+        raise FunctionError(f"{format_call(name, values)}: {error}") from error.__cause__
     except ZeroDivisionError:
         raise FunctionError(f"{format_call(name, values)}: division by zero") from None
     except OverflowError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from nesy.language import core
-from nesy.language.functions import FUNCTIONS
+from nesy.language.functions import FUNCTIONS, Registered
 from nesy.language.values import Symbol, Value
 from nesy.source import Span
 
@@ -123,6 +123,8 @@ class Kinds:
             case core.Structure():
                 return TERM
             case core.Expression(function, arguments):
+                if isinstance(function, Registered):
+                    return {"int": INT, "float": FLOAT, "text": TEXT, "": ANY}[function.entry.result]
                 match _RESULT.get(function, ANY):
                     case int() as mask:
                         return mask
@@ -138,7 +140,8 @@ class Kinds:
     def operands(self, expression: core.Expr, masks: Mapping[str, int]) -> Iterator[Operand]:
         """The arguments inside an expression that never fit their function."""
         if isinstance(expression, core.Expression):
-            function = FUNCTIONS.get((expression.function, len(expression.arguments)))
+            name = expression.function
+            function = name.entry if isinstance(name, Registered) else FUNCTIONS.get((name, len(expression.arguments)))
             kinds = function.kinds if function is not None else ("value",) * len(expression.arguments)
             for kind, argument in zip(kinds, expression.arguments, strict=True):
                 found = self.of(argument, masks)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from nesy.language.body import BodyLowering, alternatives
 from nesy.language.catalogue import report
 from nesy.language.collected import in_body
 from nesy.language.declarations import columns_of, domain_values
+from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.prolog import refuse_directive
 from nesy.language.scan import Dialect
 from nesy.language.scope import Interval, Refused, Scope, variables, walk
@@ -67,8 +68,9 @@ class Draft:
 class Lowering:
     """Reduces statements to a draft; `defined` are the predicates that have a rule or a fact."""
 
-    def __init__(self, defined: set[tuple[str, int]]):
+    def __init__(self, defined: set[tuple[str, int]], functions: Mapping[tuple[str, int], Function] = FUNCTIONS):
         self.draft = Draft()
+        self._functions = functions
         self._folder = Path()
         self.defined = defined
 
@@ -273,7 +275,7 @@ class Lowering:
     # -- queries and evidence ----------------------------------------------------------------
 
     def _query(self, condition: ast.Body, dialect: Dialect) -> None:
-        self.draft.queries.append(lower_query(condition, dialect))
+        self.draft.queries.append(lower_query(condition, dialect, self._functions))
 
     def _query_for_each(self, asked: ast.Body, body: ast.Body, dialect: Dialect) -> None:
         """`query(p(X)) :- a(X).` asks for each p(X) such that a(X) is a fact; found when all facts are known."""
@@ -281,10 +283,12 @@ class Lowering:
         for conditions in alternatives([body], outside):
             scope = self._scope((asked, conditions), conditions, outside)
             literals = self._lowering(scope, outside, dialect).literals(conditions)
-            self.draft.queries_for_each.append((lower_query(asked, dialect), tuple(literals), body.span))
+            self.draft.queries_for_each.append(
+                (lower_query(asked, dialect, self._functions), tuple(literals), body.span)
+            )
 
     def _evidence(self, condition: ast.Body, truth: ast.Term | None, dialect: Dialect) -> None:
-        query = lower_query(condition, dialect)
+        query = lower_query(condition, dialect, self._functions)
         holds = not query.negated
         match truth:
             case None | ast.Call("true", ()):
@@ -393,13 +397,13 @@ class Lowering:
         aggregates = [item for condition in conditions for item in walk(condition) if isinstance(item, ast.Aggregate)]
         if not aggregates:
             names = set(outside)
-            return Scope(names, names, set(), intervals=self.draft.intervals)
+            return Scope(names, names, set(), intervals=self.draft.intervals, functions=self._functions)
         inside = Counter(variable.name for aggregate in aggregates for variable in variables(aggregate))
         here = Counter(variable.name for variable in variables(whole))
         shared = {name for name, count in here.items() if count > inside[name]}
         positive = [condition for condition in conditions if isinstance(condition, ast.Call | ast.Operation)]
         bound = {variable.name for variable in variables(tuple(positive))}
-        return Scope(set(outside), shared, bound, intervals=self.draft.intervals)
+        return Scope(set(outside), shared, bound, intervals=self.draft.intervals, functions=self._functions)
 
     def _lowering(self, scope: Scope, outside: Counter[str], dialect: Dialect) -> BodyLowering:
         def define(
@@ -486,14 +490,16 @@ class Lowering:
         return self.draft.next_choice - 1
 
 
-def lower_query(condition: ast.Body, dialect: Dialect) -> core.Query:
+def lower_query(
+    condition: ast.Body, dialect: Dialect, functions: Mapping[tuple[str, int], Function] = FUNCTIONS
+) -> core.Query:
     """An atom to ask for, maybe negated.
 
     Raises: Refused.
     """
     negated = isinstance(condition, ast.Negation)
     inner = condition.body if isinstance(condition, ast.Negation) else condition
-    scope = Scope({variable.name for variable in variables(inner)}, set())
+    scope = Scope({variable.name for variable in variables(inner)}, set(), functions=functions)
     atom = lower_atom(inner, scope, dialect)
     if scope.moved:
         span = scope.moved[0].span

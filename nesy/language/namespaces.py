@@ -6,14 +6,14 @@ functions stay as they are, so that two files can speak of the same things. Span
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 
 from nesy.diagnostics import Diagnostic
 from nesy.errors import near_name
 from nesy.language import ast
 from nesy.language.catalogue import report
-from nesy.language.functions import FUNCTIONS
+from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.prolog import is_builtin
 from nesy.language.scan import Dialect, Word
 from nesy.source import Source, Span
@@ -34,6 +34,7 @@ class Namespace:
     dialect: Dialect
     defined: Set[tuple[str, int]]
     types: Set[str]
+    functions: Mapping[tuple[str, int], Function] = field(default_factory=lambda: FUNCTIONS)
 
     def statement(self, statement: ast.Statement) -> ast.Statement:
         """The statement with the namespace's names."""
@@ -113,7 +114,7 @@ class Namespace:
             return True
         if self.dialect == "problog":
             return signature not in self.defined and is_builtin(*signature)
-        function = FUNCTIONS.get(signature)
+        function = self.functions.get(signature)
         return function is not None and function.is_test
 
     def _declared(self, atom: ast.Term) -> ast.Term:

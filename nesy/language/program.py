@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from nesy.diagnostics import Diagnostic, by_position
 from nesy.errors import NesyError, ProgramError, QueryError
@@ -28,15 +29,19 @@ from nesy.language.checks.types import check_types
 from nesy.language.collection import collection_paused
 from nesy.language.demand import direct_by_goals, given_places
 from nesy.language.files import Reading, defined_by, dialect_of, read_file, read_program
+from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.intervals import interval_tables, required_ends
 from nesy.language.lower import Draft, Lowering, lower_query
 from nesy.language.parse import parser
+from nesy.language.python_functions import PythonFunction, by_name
 from nesy.language.queries import query_for_each
 from nesy.language.scan import Dialect
 from nesy.language.scope import Refused
 from nesy.language.tables import TYPES, read_table
 from nesy.language.values import Value
 from nesy.source import Source
+
+Functions: TypeAlias = Iterable[PythonFunction | Callable[..., Any]]
 
 
 @dataclass(frozen=True)
@@ -73,42 +78,57 @@ class Checked:
         return ", ".join(parts)
 
 
-def check_text(text: str, name: str = "<text>", dialect: Dialect = "nesy", folder: Path | None = None) -> Checked:
-    """Check a program given as text; `folder` is where its includes are looked for first."""
+def check_text(
+    text: str,
+    name: str = "<text>",
+    dialect: Dialect = "nesy",
+    folder: Path | None = None,
+    functions: Functions = (),
+) -> Checked:
+    """Check a program given as text; `folder` is where its includes are looked for first.
+
+    Raises: FunctionTypeError, for Python functions that rules cannot call.
+    """
+    known = by_name(functions)
     with collection_paused():
-        return check_reading(read_program(Source(name, text), dialect, folder))
+        return check_reading(read_program(Source(name, text), dialect, folder, functions=known), known)
 
 
-def check_program(path: str | Path, dialect: Dialect | None = None) -> Checked:
+def check_program(path: str | Path, dialect: Dialect | None = None, functions: Functions = ()) -> Checked:
     """Check a rule file and all that it includes.
 
-    Raises: NesyError, if the file itself cannot be read.
+    Raises: NesyError, if the file itself cannot be read; FunctionTypeError.
     """
+    known = by_name(functions)
     file = Path(path)
     source = read_file(file, str(path))
     with collection_paused():
-        return check_reading(read_program(source, dialect or dialect_of(file), file.parent, file))
+        return check_reading(read_program(source, dialect or dialect_of(file), file.parent, file, known), known)
 
 
 def parse_program(
-    text: str, name: str = "<text>", dialect: Dialect = "nesy", folder: Path | None = None
+    text: str,
+    name: str = "<text>",
+    dialect: Dialect = "nesy",
+    folder: Path | None = None,
+    functions: Functions = (),
 ) -> core.CoreProgram:
-    """The core program of a text.
+    """The core program of a text; its rules may call the Python functions.
 
     Raises: ProgramError, with all diagnostics.
 
     >>> len(parse_program("edge(a, b). path(X, Y) :- edge(X, Y).").rules)
     1
     """
-    return _program(check_text(text, name, dialect, folder))
+    return _program(check_text(text, name, dialect, folder, functions))
 
 
-def load_program(path: str | Path, dialect: Dialect | None = None) -> core.CoreProgram:
+def load_program(path: str | Path, dialect: Dialect | None = None, functions: Functions = ()) -> core.CoreProgram:
     """The core program of a file; a `.pl` file is read as ProbLog, any other as nesy.
 
     Raises: ProgramError, with all diagnostics; NesyError, if the file cannot be read.
     """
-    return _program(check_program(path, dialect))
+    return _program(check_program(path, dialect, functions))
 
 
 def parse_query(text: str, program: core.CoreProgram) -> core.Query:
@@ -126,7 +146,7 @@ def parse_query(text: str, program: core.CoreProgram) -> core.Query:
     if isinstance(parsed, Diagnostic):
         raise ProgramError([parsed])
     try:
-        query = lower_query(parsed, "nesy")
+        query = lower_query(parsed, "nesy", program.functions)
     except Refused as refused:
         raise ProgramError([refused.diagnostic]) from None
     atom = query.atom
@@ -185,9 +205,9 @@ def _program(checked: Checked) -> core.CoreProgram:
     return checked.program
 
 
-def check_reading(reading: Reading) -> Checked:
+def check_reading(reading: Reading, functions: Mapping[tuple[str, int], Function] = FUNCTIONS) -> Checked:
     """Check what was read already: tools read once and ask more than this."""
-    lowering = Lowering(_defined(reading))
+    lowering = Lowering(_defined(reading), functions)
     for unit in reading.units:
         if isinstance(unit.statement, ast.TypeDeclaration):
             lowering.collect_type(unit.statement)
@@ -243,6 +263,7 @@ def check_reading(reading: Reading) -> Checked:
         files=tuple(reading.sources),
         tables=tables,
         open=frozenset(draft.open),
+        functions=functions,
     )
     return Checked(program, tuple(diagnostics))
 

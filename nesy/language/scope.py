@@ -9,6 +9,7 @@ from typing import Any
 
 from nesy.diagnostics import Diagnostic
 from nesy.language import ast, core
+from nesy.language.functions import FUNCTIONS, Function
 from nesy.source import Span
 
 
@@ -44,6 +45,7 @@ class Scope:
     renamed: dict[str, str] = field(default_factory=dict[str, str])
     choice_key: dict[str, None] = field(default_factory=dict[str, None])
     counts_for_choice: bool = True
+    functions: Mapping[tuple[str, int], Function] = field(default_factory=lambda: FUNCTIONS)
     _next: int = 1
 
     def fresh(self) -> core.Variable:

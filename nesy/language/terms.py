@@ -11,7 +11,7 @@ from nesy.errors import near_name
 from nesy.language import ast, core
 from nesy.language.build import aliases_of
 from nesy.language.catalogue import report
-from nesy.language.functions import FUNCTIONS, FunctionError, arities, evaluate
+from nesy.language.functions import FUNCTIONS, FunctionError, Registered, arities, evaluate
 from nesy.language.intervals import interval_literal
 from nesy.language.scan import Dialect
 from nesy.language.scope import Refused, Scope
@@ -37,7 +37,7 @@ def lower_term(term: ast.Term, scope: Scope, dialect: Dialect) -> core.Term:
             raise Refused(report("N110", span, what="an alias", instead=instead))
         case ast.Call(name, ()):
             return core.Constant(Symbol(name))
-        case ast.Call(name, arguments) if dialect == "nesy" and (name, len(arguments)) in FUNCTIONS:
+        case ast.Call(name, arguments) if dialect == "nesy" and (name, len(arguments)) in scope.functions:
             return _move(lower_expression(term, scope, dialect), term.span, scope)
         case ast.Call(name, arguments):
             return structure(name, tuple(lower_term(argument, scope, dialect) for argument in arguments))
@@ -85,7 +85,7 @@ def lower_expression(term: ast.Term, scope: Scope, dialect: Dialect) -> core.Exp
         case ast.Operation(name, arguments, span):
             pass
         case ast.Call(name, arguments, span, is_qualified=False) if arguments:
-            if (name, len(arguments)) not in FUNCTIONS:
+            if (name, len(arguments)) not in scope.functions:
                 if dialect == "nesy":
                     return lower_term(term, scope, dialect)
                 near = near_name(name, {known for known, _ in FUNCTIONS if known[0].isalpha()})
@@ -96,8 +96,11 @@ def lower_expression(term: ast.Term, scope: Scope, dialect: Dialect) -> core.Exp
             return core.Constant(math.pi if name == "pi" else math.e)
         case _:
             return lower_term(term, scope, dialect)
-    if (name, len(arguments)) not in FUNCTIONS:
+    if (name, len(arguments)) not in scope.functions:
         raise Refused(report("N208", span, name=name, found=len(arguments), instead=""))
+    entry = scope.functions[name, len(arguments)]
+    if (name, len(arguments)) not in FUNCTIONS:
+        name = Registered.of(entry)
     lowered = tuple(lower_expression(argument, scope, dialect) for argument in arguments)
     values = [argument.value for argument in lowered if isinstance(argument, core.Constant)]
     if len(values) < len(lowered):

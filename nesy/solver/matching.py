@@ -280,7 +280,11 @@ class Matcher:
             match part:
                 case Comparison(operator, left, right):
                     sides = _is_bound(left, bound), _is_bound(right, bound)
-                    if all(sides) or (operator == "=" and any(sides)):
+                    # An equation binds what is not computed: `X mod 2 = Y mod 2` waits for both.
+                    solves = (sides[0] and not isinstance(right, Expression)) or (
+                        sides[1] and not isinstance(left, Expression)
+                    )
+                    if all(sides) or (operator == "=" and solves):
                         return index
                 case Literal(atom, negated):
                     known = [_is_bound(argument, bound) for argument in atom.arguments]

@@ -34,6 +34,12 @@ def test_the_program_gives_the_answers_below_it(program: str, answers: str):
     assert [p for _, p in found] == pytest.approx([p for _, p in expected], abs=1e-6)
 
 
+def test_the_python_on_the_page_prints_what_it_says(capsys: pytest.CaptureFixture[str]):
+    (code, shown) = re.findall(r"```python\n(.*?)```\n\nThis prints `(.*?)`", PAGE, re.DOTALL)[0]
+    exec(compile(code, "docs/language.md", "exec"), {})
+    assert capsys.readouterr().out.strip() == shown
+
+
 @pytest.mark.parametrize("program", INDENTED)
 def test_the_other_programs_have_no_errors(program: str):
     assert [d.render() for d in check_text(program).diagnostics] == []

@@ -12,6 +12,7 @@ from nesy.language.values import Symbol
 from nesy.reasoning import best_proofs, ground
 from nesy.solver import Certifier, Claim, certify
 from nesy.solver.instances import Outcome
+from tests.examples import num_examples
 
 from .random_programs import Example, examples
 
@@ -56,7 +57,7 @@ def claim(text: str, program: CoreProgram, outcomes: dict[Outcome, bool]) -> Cla
     return Claim(query.atom, query.negated, outcomes, used)
 
 
-@settings(max_examples=60)
+@settings(max_examples=num_examples(60))
 @given(examples(), st.data())
 def test_a_claim_is_checked_exactly_if_it_holds_in_every_world_with_its_premises(example: Example, data: st.DataObject):
     program = parse_program(example.text)
@@ -75,7 +76,7 @@ def test_a_claim_is_checked_exactly_if_it_holds_in_every_world_with_its_premises
             assert certificate.verdict == ("checked" if holds else "failed"), (example.text, chosen, atom, negated)
 
 
-@settings(max_examples=40)
+@settings(max_examples=num_examples(40))
 @given(examples())
 def test_every_proof_found_in_a_graph_is_certified(example: Example):
     queries = "".join(f"query({atom}).\n" for atom in example.atoms)
@@ -110,6 +111,12 @@ def test_a_sentence_of_twenty_tokens_is_certified_with_negation_and_a_sum():
     assert len(certificate.premises) == 40
     assert "polarity(5,positive)" in certificate.premises
     assert certificate.num_assertions > 300, "the rules themselves are to be given to Z3"
+
+
+def test_an_equation_of_two_computed_sides_waits_for_both():
+    program = parse_program("p(2). p(4). p(5). q(X, Y) :- p(X), p(Y), X mod 2 = Y mod 2.")
+    assert Certifier(program).certify(claim("q(2, 4)", program, {}), {}).verdict == "checked"
+    assert Certifier(program).certify(claim("q(2, 5)", program, {}), {}).verdict == "failed"
 
 
 def test_a_wrong_answer_fails_with_a_world():
