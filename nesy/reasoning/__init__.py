@@ -26,6 +26,11 @@ if TYPE_CHECKING:
         ground as ground,
     )
     from nesy.reasoning.readings.budget import Budget as Budget
+    from nesy.reasoning.readings.entropy import Entropies as Entropies
+    from nesy.reasoning.readings.entropy import Entropy as Entropy
+    from nesy.reasoning.readings.entropy import entropy as entropy
+    from nesy.reasoning.readings.evidence import Observing as Observing
+    from nesy.reasoning.readings.evidence import observing as observing
     from nesy.reasoning.readings.exact import Reading as Reading
     from nesy.reasoning.readings.exact import exact as exact
     from nesy.reasoning.readings.godel import godel as godel
@@ -35,13 +40,18 @@ if TYPE_CHECKING:
     from nesy.reasoning.readings.sampling import Samples as Samples
     from nesy.reasoning.readings.sampling import sample as sample
     from nesy.reasoning.readings.structures import Structures as Structures
+    from nesy.reasoning.readings.viterbi import viterbi as viterbi
     from nesy.reasoning.readings.worlds import World as World
     from nesy.reasoning.readings.worlds import best_worlds as best_worlds
+    from nesy.reasoning.readings.worlds import world_probability as world_probability
 
 _PLACES = {
     "Budget": "readings.budget",
     "DerivationGraph": "derivation",
+    "Entropies": "readings.entropy",
+    "Entropy": "readings.entropy",
     "Limits": "evaluation",
+    "Observing": "readings.evidence",
     "Probabilities": "readings.probabilities",
     "Proof": "readings.proof",
     "Reading": "readings.exact",
@@ -51,11 +61,15 @@ _PLACES = {
     "World": "readings.worlds",
     "best_proofs": "readings.kbest",
     "best_worlds": "readings.worlds",
+    "entropy": "readings.entropy",
     "evaluate": "evaluation",
     "exact": "readings.exact",
     "godel": "readings.godel",
     "ground": "evaluation",
+    "observing": "readings.evidence",
     "sample": "readings.sampling",
+    "viterbi": "readings.viterbi",
+    "world_probability": "readings.worlds",
 }
 
 

@@ -15,6 +15,7 @@ from typing import Literal as OneOf
 import torch
 from torch import Tensor
 
+from nesy.errors import InconsistentError
 from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.readings.budget import Budget
 from nesy.reasoning.readings.exact import Reading, exact
@@ -35,9 +36,7 @@ class Observing:
     reading: Reading
     num_queries: int
 
-    def __call__(
-        self, leaf: Tensor, seen: Tensor, where_impossible: OneOf["raise", "nan"] = "raise"
-    ) -> Probabilities:
+    def __call__(self, leaf: Tensor, seen: Tensor, where_impossible: OneOf["raise", "nan"] = "raise") -> Probabilities:
         """The probability of each query given what was seen in its row, besides the graph's own evidence.
 
         Raises: InconsistentError where no world agrees with a row's evidence (unless "nan" is asked for).
@@ -49,9 +48,20 @@ class Observing:
         switches = torch.stack([seen == 1, seen == -1], -1).flatten(-2).to(leaf)
         batch = torch.broadcast_shapes(leaf.shape[:-1], seen.shape[:-1])
         inputs = torch.cat([leaf.expand(*batch, leaf.shape[-1]), switches.expand(*batch, switches.shape[-1])], -1)
-        found = self.reading(inputs, where_impossible)
+        try:
+            found = self.reading(inputs, where_impossible)
+        except InconsistentError:
+            impossible = (self.reading(inputs, "nan").evidence <= 0).any(-1).flatten()
+            row = seen.expand(*batch, seen.shape[-1]).reshape(-1, seen.shape[-1])[int(impossible.int().argmax())]
+            raise InconsistentError(f"no possible world agrees with {self._text(row)}") from None
         kept = (found.p, found.lower, found.upper, found.evidence, found.log_p)
         return replaced(found, **dict(zip(_FIELDS, (t[..., : self.num_queries] for t in kept), strict=True)))
+
+    def _text(self, seen: Tensor) -> str:
+        """What was seen in one row."""
+        atoms = (self.reading.graph.query[position].atom for position in self.observable)
+        signed = [f"{'not ' if way < 0 else ''}{atom}" for atom, way in zip(atoms, seen.tolist(), strict=True) if way]
+        return "the program's own evidence and constraints, and " + ("; ".join(signed) or "nothing") + " as seen"
 
 
 _FIELDS = ("p", "lower", "upper", "evidence", "log_p")

@@ -91,9 +91,7 @@ class Extension:
             body_ptr=np.concatenate([graph.body_ptr, graph.body_ptr[-1] + new_ptr]),
             body=np.concatenate([literals, new_body]),
             rule=np.concatenate([graph.rule, np.full(len(self.bodies), COMBINED)]),
-            aggregates=tuple(
-                replace(a, element=moved(a.element), result=moved(a.result)) for a in graph.aggregates
-            ),
+            aggregates=tuple(replace(a, element=moved(a.element), result=moved(a.result)) for a in graph.aggregates),
             query=(*known, *asked),
             evidence=np.where(graph.evidence >> 1 < old, graph.evidence, graph.evidence + 2 * shift),
             constraint=np.concatenate(

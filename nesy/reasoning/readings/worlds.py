@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, log
 
+import numpy as np
 from torch import Tensor
 
 from nesy.errors import InconsistentError, LimitError
 from nesy.reasoning.derivation import DerivationGraph
-from nesy.reasoning.readings.assumptions import joint_probability
+from nesy.reasoning.readings.assumptions import joint, joint_probability
 from nesy.reasoning.readings.budget import Budget
 from nesy.reasoning.readings.conditioning import Conditioning, Facts
 from nesy.reasoning.readings.diagram import Diagram
@@ -43,7 +44,8 @@ def proofs_from_worlds(graph: DerivationGraph, problem: Problem, leaf: Sequence[
             f"{len(problem.branches)} choices through aggregates or negated recursion; that is too many to enumerate"
         )
     kept: list[tuple[frozenset[int], Proof]] = []
-    for outcomes in best_paths(diagram, diagram.holds[0].tolist(), prior, k * _WORLDS_PER_PROOF):
+    weight = [[*chances, max(0.0, 1.0 - sum(chances))] for chances in prior]
+    for outcomes in best_paths(diagram, diagram.holds[0].tolist(), weight, k * _WORLDS_PER_PROOF):
         facts = conditioning.propagation.start()
         for position, outcome in outcomes:
             branch = problem.branches[position]
@@ -71,7 +73,7 @@ class World:
 def best_worlds(graph: DerivationGraph, leaf: Tensor | Sequence[float], k: int = 1) -> list[World]:
     """The k most probable worlds that agree with all evidence and constraints, most probable first.
 
-    Choices that no evidence and no constraint depends on take their likeliest outcome in all of them.
+    A world decides every choice of the graph. Fewer than k where there are fewer that have a chance.
 
     Shapes: leaf [L], the probability of each leaf.
     Raises: InconsistentError where no world agrees, LimitError where there is too much to compile.
@@ -83,40 +85,76 @@ def best_worlds(graph: DerivationGraph, leaf: Tensor | Sequence[float], k: int =
     diagram = compile_frontier(formula.shape, Budget().start())
     if diagram is None:
         raise LimitError("the evidence and constraints depend on too much for their most probable worlds to be found")
-    prior = [[chances[number] for number in leaves] for leaves in formula.leaf]
-    decided = {choice: branch for branch, choice in enumerate(formula.choice)}
+    options = [_options(graph, chances, choice) for choice in range(graph.choices.num_choices)]
+    branch_of = {choice: branch for branch, choice in enumerate(formula.choice)}
+
+    def allowed(branch: int, outcome: int) -> list[tuple[float, int]]:
+        """What a choice may come out as, on a path that gives its branch an outcome."""
+        mine = formula.leaf[branch]
+        every = options[formula.choice[branch]]
+        return [o for o in every if (o[1] == mine[outcome] if outcome >= 0 else o[1] not in mine)]
+
+    # A path that says nothing of a choice leaves it its likeliest outcome: what it says costs as much as it is less
+    # likely than that. So paths come in the order of their best worlds.
+    weight: list[list[float]] = []
+    for branch, leaves in enumerate(formula.leaf):
+        top = options[formula.choice[branch]][0][0]
+        best = [max((chance for chance, _ in allowed(branch, o)), default=0.0) for o in (*range(len(leaves)), -1)]
+        weight.append([chance / top if top > 0 else 0.0 for chance in best])
     worlds: list[World] = []
-    for path in best_paths(diagram, diagram.final.tolist(), prior, k):
+    for path in best_paths(diagram, diagram.final.tolist(), weight, k):
         taken = dict(path)
-        leaves: list[int] = []
-        probability = 1.0
-        for choice in range(graph.choices.num_choices):
-            own = range(int(graph.choices.ptr[choice]), int(graph.choices.ptr[choice + 1]))
-            options = [(chances[number], number) for number in own]
-            if graph.choices.has_rest[choice]:
-                options.append((max(0.0, 1.0 - sum(chances[number] for number in own)), -1))
-            if choice in decided:
-                outcome = taken[decided[choice]]
-                mine = formula.leaf[decided[choice]]
-                options = [o for o in options if (o[1] == mine[outcome] if outcome >= 0 else o[1] not in mine)]
-            chance, number = max(options)
-            probability *= chance
-            if number >= 0:
-                leaves.append(number)
-        worlds.append(World(tuple(leaves), probability))
+        decided = [
+            allowed(branch_of[choice], taken[branch_of[choice]]) if branch_of.get(choice) in taken else every
+            for choice, every in enumerate(options)
+        ]
+        worlds += _likeliest(decided, k)
     if not worlds:
         raise InconsistentError("no possible world agrees with the evidence and constraints")
-    return sorted(worlds, key=lambda world: -world.probability)
+    return sorted(worlds, key=lambda world: -world.probability)[:k]
+
+
+def world_probability(graph: DerivationGraph, leaf: Tensor, world: World) -> Tensor:
+    """The probability of a world, with its gradient in the leaf probabilities; of the best world, that of max-product.
+
+    Shapes: leaf [*B, L] -> [*B]
+    """
+    held = set(graph.choices.of_leaf[list(world.leaves)].tolist())
+    literals = [2 * number for number in world.leaves]
+    none = np.flatnonzero(~np.isin(graph.choices.of_leaf, list(held)))
+    return joint(graph.choices, leaf, [*literals, *(2 * none + 1).tolist()])
+
+
+def _options(graph: DerivationGraph, chances: Sequence[float], choice: int) -> list[tuple[float, int]]:
+    """The outcomes of a choice, likeliest first: chance and leaf, -1 for none of its leaves."""
+    own = range(int(graph.choices.ptr[choice]), int(graph.choices.ptr[choice + 1]))
+    found = [(chances[number], number) for number in own]
+    if graph.choices.has_rest[choice]:
+        found.append((max(0.0, 1.0 - sum(chances[number] for number in own)), -1))
+    return sorted(found, reverse=True)
+
+
+def _likeliest(decided: Sequence[Sequence[tuple[float, int]]], k: int) -> list[World]:
+    """The k most probable worlds of independent choices: the best k of the first few, with each next choice."""
+    best: list[tuple[float, tuple[int, ...]]] = [(1.0, ())]
+    for options in decided:
+        grown = (
+            (probability * chance, (*leaves, number) if number >= 0 else leaves)
+            for probability, leaves in best
+            for chance, number in options[:k]
+            if chance > 0
+        )
+        best = heapq.nlargest(k, grown)
+    return [World(leaves, probability) for probability, leaves in best]
 
 
 def best_paths(
-    diagram: Diagram, ends: Sequence[int], prior: Sequence[Sequence[float]], k: int
+    diagram: Diagram, ends: Sequence[int], weight: Sequence[Sequence[float]], k: int
 ) -> list[list[tuple[int, int]]]:
-    """The k most probable paths from the start to one of the ends, best first.
+    """The k best paths from the start to one of the ends, best first, by the product of their outcomes' weights.
 
-    A path is a list of (branch, outcome), -1 for none of the branch's outcomes that matter.
+    A path is a list of (branch, outcome), -1 for none of the branch's outcomes that matter; so is the last weight.
     """
-    weight = [[*chances, max(0.0, 1.0 - sum(chances))] for chances in prior]
     # For each state its best continuations: (log probability, edge, rank of the continuation after the edge).
     best: list[list[tuple[float, int, int]]] = [[] for _ in range(diagram.num_states)]
     for state in ends:
