@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +17,11 @@ from nesy.distillation.head import cross_fitted
 from nesy.distillation.lora import LoraSettings, fine_tuned
 from nesy.distillation.objectives import tempered_kl, trust
 from nesy.distillation.teacher import LabelMap, Reading, Teacher, map_labels
-from nesy.errors import DataError, TaskError, TeacherError
+from nesy.distillation.words import Facts, align, fact_kl, spans
+from nesy.errors import DataError, TaskError, TeacherError, near_name
+from nesy.language.values import format_value
 from nesy.learning.batches import AnswerNames, Prepared
-from nesy.learning.data import Row
+from nesy.learning.data import Located, Row, make_rows
 from nesy.learning.optimise import Objective, label_objective
 from nesy.learning.progress import Reporter
 from nesy.learning.run import Run
@@ -27,6 +29,8 @@ from nesy.learning.sources import DataSource, open_data
 from nesy.learning.task import Task, load_task
 from nesy.learning.training import Extension, train_on
 from nesy.model import Distribution, Model
+from nesy.perception import WordEncoder
+from nesy.perception.text.words import split_words
 
 _TIMED = 64  # inputs that the teacher is timed on
 
@@ -75,7 +79,7 @@ def distill(
             f"{found.name}: a sentence encoder without a classification head: train one with --head train, "
             "or fine-tune it with --lora"
         )
-    source = open_data(read, data, seed=seed, unlabelled=unlabelled)
+    source = with_spans(open_data(read, data, seed=seed, unlabelled=unlabelled), read)
     lesson = Lesson(read, found, source, Path(cache) if cache else default_root(), head == "train", lora, seed, device)
     extension = Extension(
         name="distillation",
@@ -110,9 +114,17 @@ class Lesson:
     def objective(self, model: Model, names: AnswerNames, reporter: Reporter) -> Objective:
         """Ask the teacher about all inputs, and give the loss that compares the student with it."""
         splits = self.source.splits
-        self._ask([*splits.train, *splits.unlabelled, *splits.dev, *splits.test], names, reporter)
         table = self.task.distillation
+        words = self._words(model) if table.facts or table.features else []
+        self._ask([*splits.train, *splits.unlabelled, *splits.dev, *splits.test], words, names, reporter)
+        if table.features:
+            self._align(model, words, reporter)
+        facts = self._facts(model, words, names) if table.facts and table.facts_weight else None
         labels = label_objective(model, self.task.training)
+        return self._loss(model, labels, facts)
+
+    def _loss(self, model: Model, labels: Objective, facts: Facts | None) -> Objective:
+        table = self.task.distillation
 
         def loss(prepared: Prepared, out: Distribution) -> Tensor:
             said = self.of_rows(prepared.rows).to(out.p.device, out.p.dtype)
@@ -121,9 +133,56 @@ class Lesson:
             if table.trust:
                 weight = trust(said, _target(prepared, self.answers).to(out.p.device))
             divergence = tempered_kl(p, said, table.temperature, weight)
-            return (1 - table.weight) * labels(prepared, out) + table.weight * divergence
+            total = (1 - table.weight) * labels(prepared, out) + table.weight * divergence
+            if facts is not None and model.training:
+                total = total + table.facts_weight * fact_kl(model, facts, facts.draw(), table.temperature)
+            return total
 
         return loss
+
+    def _words(self, model: Model) -> list[str]:
+        """All words of the training and the unlabelled texts."""
+        encoder = self._word_encoder(model)
+        splits = self.source.splits
+        found = (word for row in (*splits.train, *splits.unlabelled) for word in encoder.words(row.payload))
+        return sorted(set(found))
+
+    def _word_encoder(self, model: Model) -> WordEncoder:
+        if not isinstance(model.encoder, WordEncoder):
+            raise TaskError(
+                f"{self.task.folder}: `facts` and `features` in [distillation] are about words, and the encoder of "
+                f"kind `{self.task.encoder['kind']}` has none"
+            )
+        return model.encoder
+
+    def _align(self, model: Model, words: Sequence[str], reporter: Reporter) -> None:
+        backbone = self.teacher.backbone
+        features = self._outputs(words, "features", int(backbone.model.config.hidden_size), reporter)
+        share = align(self._word_encoder(model), words, features)
+        reporter.note(f"{len(words):,} words start from the teacher's features ({share:.0%} of their variance)")
+
+    def _facts(self, model: Model, words: Sequence[str], names: AnswerNames) -> Facts:
+        """What the teacher says of each word, in the order of the neural predicate's values."""
+        name = self.task.distillation.facts
+        neural = model.core.neural.get(name)
+        if neural is None or neural.values is None:
+            near = near_name(name, model.core.neural)
+            hint = f"; did you mean `{near}`?" if near else ""
+            raise TaskError(
+                f"{self.task.folder}: `facts` in [distillation] names `{name}`, which is no neural predicate with "
+                f"values{hint}"
+            )
+        values = [format_value(value) for value in neural.values]
+        texts = [names.text_of(value) for value in values]
+        unknown = [value for value, text in zip(values, texts, strict=True) if text not in self.answers]
+        if unknown:
+            raise TaskError(
+                f"{self.task.folder}: the values of `{name}` ({', '.join(values)}) are not what the teacher answers "
+                f"({', '.join(map(names.short, self.answers))}), so it cannot be asked for them"
+            )
+        order = [self.answers.index(text) for text in texts if text is not None]
+        said = torch.stack([self._said[word] for word in words])[:, order].float()
+        return Facts(name, [model.encoder.payload_of(word) for word in words], said)
 
     def of_rows(self, rows: Sequence[Row]) -> Tensor:
         """Log-probabilities of the answers for rows.
@@ -158,9 +217,11 @@ class Lesson:
             }
         }
 
-    def _ask(self, rows: Sequence[Row], names: AnswerNames, reporter: Reporter) -> None:
-        """Fill the table of what the teacher says."""
+    def _ask(self, rows: Sequence[Row], words: Sequence[str], names: AnswerNames, reporter: Reporter) -> None:
+        """Fill the table of what the teacher says of rows, and of words where facts are compared."""
         texts = [self.text_of(row) for row in rows]
+        if self.task.distillation.facts:
+            texts += words
         answers = {names.short(text): text for text in sorted(names.atoms)}
         labelled = [row for row in self.source.splits.train if row.answer is not None]
         if self.trains_lora:
@@ -175,7 +236,7 @@ class Lesson:
                 reading=self.teacher.backbone.reading,
                 reporter=reporter,
             )
-        self._time([text for text in texts[-_TIMED:]])
+        self._time([self.text_of(row) for row in rows[-_TIMED:]])
         if self.teacher.is_classifier:
             mapping = map_labels(self.teacher, answers, self.task.distillation.labels)
             said = mapping.apply(self._outputs(texts, "logits", len(self.teacher.labels), reporter))
@@ -219,7 +280,7 @@ class Lesson:
 
     def _outputs(self, texts: Sequence[str], kind: str, width: int, reporter: Reporter) -> Tensor:
         backbone = self.teacher.backbone
-        reading = f"{kind} max_length={backbone.limit} truncate={backbone.reading.truncate}"
+        reading = f"{kind} max_length={backbone.limit} truncate={backbone.reading.truncate} {backbone.precision}"
         cache = OutputCache.of(self.root, identity=self.teacher.identity, kind=reading, width=width)
         compute = backbone.logits if kind == "logits" else backbone.features
         return cache.outputs(texts, compute, self.task.distillation.batch_size, reporter)
@@ -237,6 +298,19 @@ class Lesson:
         for start in range(0, len(ordered), size):
             compute(ordered[start : start + size])
         self._seconds_per_input = (time.perf_counter() - started) / len(ordered)
+
+
+def with_spans(source: DataSource, task: Task) -> DataSource:
+    """The rows, with spans of their texts among the unlabelled ones if the task asks for them."""
+    table = task.distillation
+    if not table.spans:
+        return source
+    splits = source.splits
+    rows = (*splits.train, *splits.unlabelled)
+    texts = [split_words(text).words for row in rows if isinstance(text := row.columns.get(table.input), str)]
+    cut = [Located({table.input: text}, f"span {i + 1}") for i, text in enumerate(spans(texts, table.spans, seed=0))]
+    more = make_rows(cut, task.data, labelled=False)
+    return replace(source, splits=replace(splits, unlabelled=[*splits.unlabelled, *more]))
 
 
 def aligned(out: Distribution, answers: Sequence[str]) -> Tensor:

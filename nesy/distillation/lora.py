@@ -20,7 +20,7 @@ import torch
 
 from nesy.device import choose_device
 from nesy.distillation.resolve import identity_of
-from nesy.distillation.teacher import Reading, Teacher
+from nesy.distillation.teacher import Reading, Teacher, has_fast_bfloat16
 from nesy.errors import MissingExtraError
 from nesy.learning.progress import Reporter
 from nesy.learning.seeding import number, permutation
@@ -122,7 +122,9 @@ def _fine_tune(
         logging.enable_progress_bar()
 
 
-def _epochs(model, teacher: Teacher, texts: Sequence[str], target: torch.Tensor, settings: LoraSettings, reporter: Reporter) -> None:
+def _epochs(
+    model, teacher: Teacher, texts: Sequence[str], target: torch.Tensor, settings: LoraSettings, reporter: Reporter
+) -> None:
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=0.01)
     device = teacher.backbone.device
@@ -150,10 +152,3 @@ def _epochs(model, teacher: Teacher, texts: Sequence[str], target: torch.Tensor,
             optimizer.step()
             step += 1
             reporter.step(len(rows), float(loss.detach()))
-
-
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether half-width floats are faster here: elsewhere a CPU emulates them, slowly."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()

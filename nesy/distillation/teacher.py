@@ -76,7 +76,9 @@ class Backbone:
         Shapes: -> [n, width]
         """
         batch = self.encode(texts)
-        return mean_pool(self.model(**batch).last_hidden_state, batch["attention_mask"])
+        with self._precision():
+            hidden = self.model.base_model(**batch).last_hidden_state
+        return mean_pool(hidden.float(), batch["attention_mask"])
 
     @torch.no_grad()
     def logits(self, texts: Sequence[str]) -> Tensor:
@@ -84,7 +86,24 @@ class Backbone:
 
         Shapes: -> [n, labels]
         """
-        return self.model(**self.encode(texts)).logits
+        batch = self.encode(texts)
+        with self._precision():
+            return self.model(**batch).logits.float()
+
+    @property
+    def precision(self) -> str:
+        """The floats that matrix products are done in."""
+        return "bfloat16" if has_fast_bfloat16(self.device) else "float32"
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=has_fast_bfloat16(self.device))
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether half-width floats are faster here: elsewhere a CPU emulates them, slowly."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()
 
 
 def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:

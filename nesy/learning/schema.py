@@ -122,6 +122,22 @@ class DistillationTable:
     max_length: int = key("Most tokens the teacher reads of an input; 0 takes the teacher's own limit.", 0, low=0)
     truncate: bool = key("Cut longer inputs (they are counted); otherwise one is an error.", False)
     batch_size: int = key("Inputs per forward pass of the teacher.", 32, low=1, high=65_536)
+    facts: str = key(
+        "A neural predicate of a word whose values are answers, as `leans`: the teacher is asked about single words, "
+        "and what it says and the predicate are compared without the rules.",
+        "",
+    )
+    facts_weight: float = key("Weight of the comparison of facts.", 0.3, low=0.0, high=100.0)
+    features: bool = key(
+        "Before training, start the encoder's words from the teacher's features of them (encoders of words only).",
+        False,
+    )
+    spans: int = key(
+        "So many runs of 2 to 12 words, cut from training and unlabelled texts, are further unlabelled inputs.",
+        0,
+        low=0,
+        high=10_000_000,
+    )
     trust: bool = key("Weigh the teacher's term of a labelled row by the chance it gives to the row's answer.", False)
     head_epochs: int = key("Epochs of training a head on a sentence encoder (`--head train`).", 30, low=1, high=10_000)
     head_learning_rate: float = key("Step size of that head.", 1e-2, above=0.0, high=10.0)

@@ -1,6 +1,6 @@
 """Encoders: an input's payload -> facts for the rules, and scores for the neural predicates."""
 
-from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting
+from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting, WordEncoder
 from nesy.perception.influence import Influence, Part
 from nesy.perception.registry import encoder_class, encoder_kind, encoder_names
 from nesy.perception.view import View
@@ -15,6 +15,7 @@ __all__ = [
     "Payload",
     "Sighting",
     "View",
+    "WordEncoder",
     "encoder_class",
     "encoder_kind",
     "encoder_names",

@@ -10,7 +10,7 @@ nothing else of encoders.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
@@ -124,3 +124,24 @@ class Encoder(nn.Module, ABC):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
+
+
+class WordEncoder(Encoder, ABC):
+    """An encoder of texts that has a vector for each word, before anything around it is looked at."""
+
+    @abstractmethod
+    def words(self, payload: Payload) -> Sequence[str]:
+        """The words of a text, in order."""
+
+    @abstractmethod
+    def spell(self, words: Sequence[str]) -> Callable[[], Tensor]:
+        """A function that gives the words' vectors as the weights are when it is called.
+
+        Shapes: -> [N, width]
+        Gradient: into `word_weights`.
+        """
+
+    @property
+    @abstractmethod
+    def word_weights(self) -> nn.Parameter:
+        """What the words' vectors are made of."""

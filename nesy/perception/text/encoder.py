@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, final
 
@@ -27,14 +27,14 @@ from nesy.errors import DataError, RunError, TaskError
 from nesy.hdc import MAP
 from nesy.language.core import Signature
 from nesy.language.values import Value
-from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting
+from nesy.perception.encoder import Facts, Interface, Keys, Payload, Sighting, WordEncoder
 from nesy.perception.influence import Influence, Members, influence
 from nesy.perception.options import read_options, within
 from nesy.perception.payloads import field_of, rows_of
 from nesy.perception.readout import ReadoutName, make_readouts
 from nesy.perception.text.layout import MOST_PIECES, Layout, Reading, not_in_text
 from nesy.perception.text.tokenizer import Pieces
-from nesy.perception.text.words import split_words
+from nesy.perception.text.words import Words, split_words
 
 _TOKEN: Final = Signature("token", 2)
 _MOST_CACHED: Final = 100_000  # texts
@@ -60,7 +60,7 @@ class TextOptions:
 
 
 @final
-class TextEncoder(Encoder):
+class TextEncoder(WordEncoder):
     """See the module's text."""
 
     places: Tensor  # [MOST_PIECES, rank]
@@ -153,6 +153,24 @@ class TextEncoder(Encoder):
 
     def payload_of(self, typed: str) -> Payload:
         return {self.options.field: typed}
+
+    def words(self, payload: Payload) -> Sequence[str]:
+        return self._read(payload).words.words
+
+    def spell(self, words: Sequence[str]) -> Callable[[], Tensor]:
+        readings = [Reading.of(Words((word,), ((0, len(word)),)), self.pieces) for word in words]
+        layout = Layout.of(readings, {}, self.pieces)
+        word = torch.from_numpy(layout.word).to(self.device)
+
+        def vectors() -> Tensor:
+            bound = self._bound(layout)
+            return bound.new_zeros(len(words), self.narrow.dim).index_add(0, word, bound)
+
+        return vectors
+
+    @property
+    def word_weights(self) -> nn.Parameter:
+        return self.piece_vectors
 
     def influence(self, payload: Payload, predicate: str, key: tuple[Value, ...], outcome: int) -> Influence | None:
         reading = self._read(payload)
