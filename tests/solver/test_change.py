@@ -13,6 +13,7 @@ from nesy.reasoning import ground
 from nesy.reasoning.derivation import DerivationGraph
 from nesy.solver import explain_impossible, repair, smallest_change
 from nesy.solver.graph_clauses import GraphClauses
+from tests.examples import num_examples
 
 from .random_programs import Example, examples
 
@@ -40,7 +41,7 @@ def outcomes_of(example: Example, graph: DerivationGraph, leaves: set[int], know
     return found
 
 
-@settings(max_examples=40)
+@settings(max_examples=num_examples(40))
 @given(examples(constraints=True))
 def test_a_change_flips_the_answer_and_none_is_smaller_or_as_small_and_more_probable(example: Example):
     graph = grounded(example)
@@ -83,7 +84,7 @@ def outcomes_of_changes(example: Example, graph: DerivationGraph, changes) -> di
     return outcomes_of(example, graph, leaves, {change.choice for change in changes})
 
 
-@settings(max_examples=40)
+@settings(max_examples=num_examples(40))
 @given(examples(constraints=True))
 def test_conflicts_are_minimal_and_the_repair_is_the_most_probable_right_world(example: Example):
     graph = grounded(example)

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 
 from nesy.language import parse_program
 from nesy.solver import check_constraints
+from tests.examples import num_examples
 
 from .random_programs import Example, examples
 
 
-@settings(max_examples=60)
+@settings(max_examples=num_examples(60))
 @given(examples(constraints=True))
 def test_a_conflict_is_named_exactly_if_no_world_is_right_and_is_smallest(example: Example):
     consistency = check_constraints(parse_program(example.text))

@@ -14,6 +14,7 @@ from nesy.errors import QueryError
 from nesy.language import parse_program, parse_query
 from nesy.program import Program
 from nesy.solver import entailments, entails
+from tests.examples import num_examples
 
 ATOMS = ["p0", "p1", "p2", "p3", "p4", "p5"]  # two to a stratum
 OPPOSITES = ["-p0", "-p2"]  # where these predicates are open
@@ -89,7 +90,7 @@ def sketches(draw: st.DrawFn) -> Sketch:
     return Sketch(opened, facts, tuple(rules), tuple(constraints))
 
 
-@settings(max_examples=60)
+@settings(max_examples=num_examples(60))
 @given(sketches())
 def test_the_verdict_and_every_step_of_its_proof_hold_in_all_worlds(sketch: Sketch):
     program = parse_program(sketch.text)

@@ -11,11 +11,12 @@ from nesy.language import parse_program, parse_query
 from nesy.language.core import Signature
 from nesy.language.values import Symbol
 from nesy.solver import why_not
+from tests.examples import num_examples
 
 from .random_programs import CONSTANTS, Example, Rule, examples
 
 
-@settings(max_examples=20)
+@settings(max_examples=num_examples(20))
 @given(examples(), st.data())
 def test_the_missing_facts_bring_the_answer_and_no_fewer_would(example: Example, data: st.DataObject):
     names = sorted({atom.split("(")[0] for choice in example.choices for _, atom in choice})
