@@ -125,6 +125,20 @@ def is_builtin(name: str, arity: int) -> bool:
     return (name, arity) in _BUILTINS or (name, arity) in (("forall", 2), ("length", 2))
 
 
+# Libraries of ProbLog, and the way to say here what they are for.
+_LIBRARIES: Mapping[str, str] = MappingProxyType(
+    {
+        "assert": "facts do not change while rules run: remove it",
+        "cut": "a rule says when it applies: write `not` before the condition of the one that comes first",
+        "db": 'load the table in a `.nesy` file: `#facts p from "p.csv".` (ProbLog reads its texts as names in quotes, '
+        "which are none of the program's names)",
+        "record": "facts do not change while rules run: remove it",
+        "scope": "make the scope the first argument of a predicate",
+        "string": _TEXT,
+    }
+)
+
+
 def refuse_builtin(condition: ast.Body, defined: Set[tuple[str, int]]) -> None:
     """Raises: Refused, if the condition calls a predicate of Prolog's that the program does not define itself."""
     if isinstance(condition, ast.Call):
@@ -140,6 +154,12 @@ def refuse_directive(body: ast.Body) -> None:
     Raises: Refused.
     """
     name = body.name if isinstance(body, ast.Call) else "?"
+    match body:
+        case ast.Call("use_module", (ast.Call("library", (ast.Call(library, ()), *_)), *_)) if library in _LIBRARIES:
+            shown = f"use_module(library({library}))"
+            raise Refused(report("N602", body.span, name=shown, instead=_LIBRARIES[library]))
+        case _:
+            pass
     instead = {
         "use_module": "remove it, and define what it provided by rules",
         "consult": 'include the file: `#include "file.pl".` in a `.nesy` file',
