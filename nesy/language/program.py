@@ -13,6 +13,7 @@ from nesy.errors import NesyError, ProgramError, QueryError
 from nesy.language import ast, core
 from nesy.language.catalogue import report
 from nesy.language.checks.collisions import check_collisions
+from nesy.language.checks.encoders import check_encoders
 from nesy.language.checks.kinds import check_kinds
 from nesy.language.checks.names import (
     check_heads,
@@ -239,6 +240,7 @@ def check_reading(reading: Reading, functions: Mapping[tuple[str, int], Function
             *reading.diagnostics,
             *draft.diagnostics,
             *check_heads(draft),
+            *check_encoders(draft, known),
             *check_collisions(draft, reading.includes),
             *check_names(draft, known),
             *check_open(draft, known, reading.broken),

@@ -31,6 +31,8 @@ def check_kinds(
     kinds = infer(draft.facts, draft.rules, tables, known, _given(draft, known, tables), typed)
     seen: set[tuple[int, int, str]] = set()
     for rule in (*draft.rules, *draft.constraints):
+        if rule.heads[0].signature in draft.intervals:
+            continue  # its own rules, which nobody wrote
         for diagnostic in _Rule(rule, kinds, known, typed).check():
             place = (id(diagnostic.span.source), diagnostic.span.start, diagnostic.code)
             if place not in seen:  # a body with `;` is several rules
@@ -170,9 +172,7 @@ class _Rule:
         if span is None or not left or not right:
             return
         is_identity = comparison.operator in ("=", "!=")
-        if left & right or (not is_identity and (left | right) & NUMBER == left | right):
-            return
-        if not is_identity and left == right:
+        if left & right or (not is_identity and left & NUMBER and right & NUMBER):
             return
         always = {"=": "never equal", "!=": "always different"}.get(
             comparison.operator, "compared by the standard order of terms, not by value"
