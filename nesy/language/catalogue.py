@@ -441,18 +441,6 @@ _DECLARATIONS = (
     ),
 )
 
-_ENCODERS = (
-    Entry(
-        "N515",
-        "A neural predicate that sees no input",
-        "`{name}` is asked about nothing that `#input` gives",
-        note="an encoder looks at the input of a data row: the predicate's body says which parts of it",
-        hint="declare what the body asks for by `#input`, or write a probability in place of the encoder",
-        wrong="image(0). image(1).\n#neural shows(I) -> 0..9 :- image(I).\nsum(X + Y) :- shows(0, X), shows(1, Y).",
-        right="#input image(i).\n#neural shows(I) -> 0..9 :- image(I).\nsum(X + Y) :- shows(0, X), shows(1, Y).",
-    ),
-)
-
 _NAMESPACES = (
     Entry(
         "N513",
@@ -575,7 +563,17 @@ _WARNINGS = (
         wrong='age(ann, 31).\nage(bob, "42").',
         right="age(ann, 31).\nage(bob, 42).",
     ),
+    Entry(
+        "N711",
+        "A neural predicate that sees no input",
+        "`{name}` is asked about nothing that `#input` gives",
+        severity="warning",
+        note="an encoder looks at the input of a data row: the predicate's body says which parts of it",
+        hint="declare what the body asks for by `#input`, or write a probability in place of the encoder",
+        wrong="image(0). image(1).\n#neural shows(I) -> 0..9 :- image(I).\nsum(X + Y) :- shows(0, X), shows(1, Y).",
+        right="#input image(i).\n#neural shows(I) -> 0..9 :- image(I).\nsum(X + Y) :- shows(0, X), shows(1, Y).",
+    ),
 )
 
-_ALL = (*_READING, *_NAMES, *_STRATA, *_CHANCE, *_DECLARATIONS, *_ENCODERS, *_NAMESPACES, *_PROLOG, *_WARNINGS)
+_ALL = (*_READING, *_NAMES, *_STRATA, *_CHANCE, *_DECLARATIONS, *_NAMESPACES, *_PROLOG, *_WARNINGS)
 CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.code: entry for entry in _ALL})

@@ -240,7 +240,6 @@ def check_reading(reading: Reading, functions: Mapping[tuple[str, int], Function
             *reading.diagnostics,
             *draft.diagnostics,
             *check_heads(draft),
-            *check_encoders(draft, known),
             *check_collisions(draft, reading.includes),
             *check_names(draft, known),
             *check_open(draft, known, reading.broken),
@@ -252,7 +251,14 @@ def check_reading(reading: Reading, functions: Mapping[tuple[str, int], Function
     if any(d.severity == "error" for d in diagnostics):
         return Checked(None, tuple(diagnostics))
     main = reading.sources[0].source
-    diagnostics = by_position([*diagnostics, *check_style(draft, known, main), *check_kinds(draft, known, tables)])
+    diagnostics = by_position(
+        [
+            *diagnostics,
+            *check_style(draft, known, main),
+            *check_encoders(draft, known),
+            *check_kinds(draft, known, tables),
+        ]
+    )
     program = core.CoreProgram(
         facts=tuple(draft.facts),
         rules=tuple(draft.rules),

@@ -44,4 +44,4 @@ def check_encoders(draft: Draft, known: Mapping[core.Signature, core.Predicate])
         else:
             span = rule.heads[0].span
             if span is not None:
-                yield report("N515", span, name=rule.heads[0].predicate)
+                yield report("N711", span, name=rule.heads[0].predicate)
