@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nesy.reasoning.evaluation import (
         ground as ground,
     )
+    from nesy.reasoning.evaluation.incremental import Incremental as Incremental
     from nesy.reasoning.readings.budget import Budget as Budget
     from nesy.reasoning.readings.entropy import Entropies as Entropies
     from nesy.reasoning.readings.entropy import Entropy as Entropy
@@ -50,6 +51,7 @@ _PLACES = {
     "DerivationGraph": "derivation",
     "Entropies": "readings.entropy",
     "Entropy": "readings.entropy",
+    "Incremental": "evaluation.incremental",
     "Limits": "evaluation",
     "Observing": "readings.evidence",
     "Probabilities": "readings.probabilities",
