@@ -18,6 +18,7 @@ from nesy.learning import load_task
 from nesy.learning.sources import open_data
 from nesy.learning.training import build_model
 from nesy.model import Model
+from nesy.perception import WordEncoder
 
 Make = Callable[..., Path]
 SEVERAL = ["good", "lovely", "fresh", "bad", "awful", "stale", "food", "room", "soup", "film"]
@@ -56,20 +57,23 @@ def test_principal_directions_keep_what_differs_most():
 
 
 def test_words_that_are_alike_to_the_teacher_start_alike(mood: Path) -> None:
-    model = untrained(mood)
+    encoder = untrained(mood).encoder
+    assert isinstance(encoder, WordEncoder)
     kinds = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
     features = torch.nn.functional.one_hot(kinds).float() + 0.05 * torch.randn(10, 3, generator=torch.manual_seed(0))
-    share = align(model.encoder, SEVERAL, features)  # pyright: ignore[reportArgumentType]
+    share = align(encoder, SEVERAL, features)
     assert share > 0.9
-    vectors = torch.nn.functional.normalize(model.encoder.spell(SEVERAL)().detach(), dim=1)  # pyright: ignore
+    vectors = torch.nn.functional.normalize(encoder.spell(SEVERAL)().detach(), dim=1)
     alike = vectors @ vectors.T
     same = kinds[:, None] == kinds[None]
     assert float(alike[same].min()) > float(alike[~same].max())
-    assert model.encoder.word_weights.grad is None
+    assert encoder.word_weights.grad is None
 
 
 def test_facts_are_compared_below_the_rules_and_nowhere_else(mood: Path) -> None:
     model = untrained(mood)
+    assert isinstance(model.encoder, WordEncoder)
+    weights = model.encoder.word_weights
     payloads = [{"text": word} for word in SEVERAL]
     said = torch.log_softmax(torch.randn(10, 2, generator=torch.manual_seed(1)), dim=1)
     facts = Facts("leans", payloads, said)
@@ -77,7 +81,7 @@ def test_facts_are_compared_below_the_rules_and_nowhere_else(mood: Path) -> None
     first = fact_kl(model, facts, every, 2.0)
     first.backward()
     assert float(first.detach()) > 0
-    assert model.encoder.word_weights.grad is not None and bool(model.encoder.word_weights.grad.any())
+    assert weights.grad is not None and bool(weights.grad.any())
     optimizer = torch.optim.Adam(model.encoder.parameters(), lr=0.05)
     for _ in range(150):
         optimizer.zero_grad()
@@ -127,7 +131,8 @@ def test_facts_that_the_teacher_cannot_be_asked_for_are_refused(
 
 def test_an_encoder_without_words_has_no_facts_to_compare(make_teacher: Make, mood: Path, tmp_path: Path) -> None:
     (mood / "program.nesy").write_text(
-        "#input row(index).\n#neural old(X) -> {positive, negative} :- row(X).\nlabel(P) :- old(_, P).\n#query label(P).\n"
+        "#input row(index).\n#neural old(X) -> {positive, negative} :- row(X).\n"
+        "label(P) :- old(_, P).\n#query label(P).\n"
     )
     text = (mood / "task.toml").read_text().replace('kind = "text"\nvocabulary = 300\ndim = 8', 'kind = "table"')
     (mood / "task.toml").write_text(text + "features = true\n")
