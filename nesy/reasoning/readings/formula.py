@@ -123,49 +123,20 @@ class FormulaMaker:
         self.aggregate_of: dict[int, int] = {}
         self.value_of: dict[int, float] = {}
         self.elements: list[list[int]] = []
-        self.choices_of: dict[int, set[int]] = {}
         for number, aggregate in enumerate(graph.aggregates):
             self.elements.append(aggregate.element.tolist())
             self.value_of.update(zip(aggregate.result.tolist(), aggregate.value.tolist(), strict=True))
             self.aggregate_of.update(dict.fromkeys(aggregate.result.tolist(), number))
 
     def below(self, node: int) -> list[int]:
-        """The nodes that a node depends on directly."""
+        """The nodes of the bodies of a node's derivations."""
         start, stop = self.body_ptr[self.ptr[node]], self.body_ptr[self.ptr[node + 1]]
-        found = [literal >> 1 for literal in self.body[start:stop]]
-        if node in self.aggregate_of:
-            found += self.elements[self.aggregate_of[node]]
-        return found
+        return [literal >> 1 for literal in self.body[start:stop]]
 
     def bodies(self, node: int) -> Iterator[list[int]]:
         """The bodies of a node's derivations."""
         for d in range(self.ptr[node], self.ptr[node + 1]):
             yield self.body[self.body_ptr[d] : self.body_ptr[d + 1]]
-
-    def choices_below(self, literal: int) -> set[int]:
-        """The choices that a literal depends on."""
-        seen = {literal >> 1}
-        stack = [literal >> 1]
-        found: set[int] = set()
-        while stack:
-            node = stack.pop()
-            if node < self.num_leaves:
-                found.add(self.of_leaf[node])
-                continue
-            if node in self.aggregate_of:
-                found |= self._choices_of_aggregate(self.aggregate_of[node])
-                continue
-            for child in self.below(node):
-                if child not in seen:
-                    seen.add(child)
-                    stack.append(child)
-        return found
-
-    def _choices_of_aggregate(self, number: int) -> set[int]:
-        """The choices that an aggregate depends on; kept, as many results ask for them."""
-        if number not in self.choices_of:
-            self.choices_of[number] = set().union(*(self.choices_below(2 * e) for e in self.elements[number]))
-        return self.choices_of[number]
 
     def make(self, targets: Sequence[int], conditions: Sequence[int]) -> Formula:
         """The formula of some literals of the graph."""
@@ -214,7 +185,7 @@ class _Making:
 
     def _visit(self, root: int) -> None:
         """Tarjan's algorithm without recursion: a component is made when all below it has been."""
-        literal, below = self.literal, self.maker.below
+        literal, below = self.literal, self._below
         if root in literal:
             return
         index: dict[int, int] = {root: 0}
@@ -247,6 +218,12 @@ class _Making:
                         if members[-1] == node:
                             break
                     self._component(members[::-1])
+
+    def _below(self, node: int) -> list[int]:
+        """What has to be made before a node."""
+        number = self.maker.aggregate_of.get(node)
+        elements = self.maker.elements[number] if number is not None and number not in self.totals else []
+        return self.maker.below(node) + elements
 
     def _component(self, members: list[int]) -> None:
         (node, *others) = members

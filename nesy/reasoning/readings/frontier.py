@@ -139,6 +139,11 @@ class _Frontier:
                     pass
         for literal in (*self.shape.targets, *self.shape.conditions):
             self.is_needed[literal >> 1] = True
+        on: dict[int, list[int]] = {}
+        for literal in self.shape.conditions:
+            on.setdefault(literal >> 1, []).append(literal)
+        # Per step the conditions that may come to fail: those on gates that something happens to.
+        self.due = [[c for visit in visits for c in on.get(visit.gate, ())] for visits in self.visits[:-1]]
         self.ports: dict[int, set[int]] = {}  # the atoms of each loop that others look at
         for number, gate in enumerate(gates):
             if isinstance(gate, Port) and (self.is_needed[number] or self.users[number]):
@@ -273,7 +278,8 @@ class _Frontier:
     def _conditions(self) -> Bits | None:
         """Drop states in which a condition failed; which ones stay, or None for all."""
         alive: Bits | None = None
-        for literal in self.shape.conditions:
+        due = self.shape.conditions if self.step < 0 else self.due[self.step]
+        for literal in due:
             gate = literal >> 1
             if self.done[gate] == self.step:
                 held = self._read(literal)

@@ -72,29 +72,71 @@ def convolve_all(factors: Tensor) -> Tensor:
     """The product of polynomials, by halves.
 
     Shapes: factors [n, V, B], coefficients of n polynomials -> [n * (V - 1) + 1, B]
+    Gradient: exact, but for the rounding of an FFT where polynomials are long.
     """
     degree = factors.shape[0] * (factors.shape[1] - 1)
+    factors = factors.transpose(1, 2).contiguous()  # [n, B, V]
     while len(factors) > 1:
         if len(factors) % 2:
             one = torch.zeros_like(factors[:1])
-            one[:, 0] = 1
+            one[..., 0] = 1
             factors = torch.cat([factors, one])
-        factors = _convolve(factors[0::2], factors[1::2])
-    return factors[0, : degree + 1]
+        (factors,) = (_Convolve.apply(factors[0::2], factors[1::2]),)  # type: ignore[no-untyped-call]
+    return factors[0, :, : degree + 1].T
 
 
-def _convolve(left: Tensor, right: Tensor) -> Tensor:
-    """Products of pairs of polynomials. Shapes: [n, V, B], [n, V, B] -> [n, 2V - 1, B]"""
-    size = left.shape[1]
-    length = 2 * size - 1
-    if size > _LONGEST_DIRECT:
-        points = 1 << (length - 1).bit_length()
-        product = torch.fft.rfft(left, points, dim=1) * torch.fft.rfft(right, points, dim=1)
-        return torch.fft.irfft(product, points, dim=1)[:, :length].clamp_min(0)
-    product = left.new_zeros(left.shape[0], length, left.shape[2])
-    for i in range(size):
-        product = product + torch.nn.functional.pad(left[:, i : i + 1] * right, (0, 0, i, size - 1 - i))
-    return product
+class _Convolve(torch.autograd.Function):
+    """Products of pairs of polynomials; the way back correlates with the other factor. Its spectra are kept."""
+
+    @staticmethod
+    def forward(ctx, left: Tensor, right: Tensor) -> Tensor:  # type: ignore[override]
+        """Shapes: [n, B, V], [n, B, V] -> [n, B, 2V - 1]"""
+        size = left.shape[-1]
+        ctx.size, ctx.points = size, None
+        if size <= _LONGEST_DIRECT:
+            ctx.save_for_backward(left, right)
+            product = left.new_zeros(*left.shape[:-1], 2 * size - 1)
+            for i in range(size):
+                product[..., i : i + size].addcmul_(left[..., i : i + 1], right)
+            return product
+        ctx.points = _fast_length(2 * size - 1)
+        first, second = torch.fft.rfft(left, ctx.points), torch.fft.rfft(right, ctx.points)
+        ctx.save_for_backward(first, second)
+        return torch.fft.irfft(first * second, ctx.points)[..., : 2 * size - 1].clamp_min(0)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        size, (left, right) = ctx.size, ctx.saved_tensors
+        if ctx.points is None:
+            to_left, to_right = torch.empty_like(left), torch.zeros_like(right)
+            for i in range(size):
+                part = gradient[..., i : i + size]
+                to_left[..., i] = (part * right).sum(-1)
+                to_right.addcmul_(left[..., i : i + 1], part)
+            return to_left, to_right
+        spectrum = torch.fft.rfft(gradient, ctx.points)
+        return (
+            torch.fft.irfft(spectrum * right.conj(), ctx.points)[..., :size],
+            torch.fft.irfft(spectrum * left.conj(), ctx.points)[..., :size],
+        )
+
+
+def _fast_length(least: int) -> int:
+    """The least length from `least` on without prime factors above 5: those transform fast.
+
+    >>> [_fast_length(n) for n in (7, 11, 17, 289)]
+    [8, 12, 18, 300]
+    """
+    length = least
+    while True:
+        rest = length
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return length
+        length += 1
 
 
 def lift(formula: Formula) -> tuple[Formula, list[tuple[int, tuple[float, ...]]]]:
