@@ -84,7 +84,8 @@ def verify(
 ) -> Verification:
     """Check the best answer of every row of a split by Z3, from the rules and its proof's leaves alone.
 
-    With `smt2`, the script of each certificate is written into that folder, for another solver to check.
+    With `smt2`, the script of each certificate is written into that folder, for another solver to check; without, only
+    that of a failed one, into the folder one is in.
 
     Raises: RunError, DataError, TaskError.
     """
@@ -123,8 +124,8 @@ def _check(model: Model, row: Row, number: int, scripts: Path | None) -> tuple[s
     if certificate is None:
         return "unknown", [], [Unchecked(row.origin, answer.best.text, "unknown", "no proof was found")]
     script = None
-    if scripts is not None:
-        script = scripts / f"{number:05}.smt2"
+    if scripts is not None or certificate.verdict == "failed":  # a failed one always leaves what reproduces it
+        script = (scripts or Path()) / f"{'' if scripts else 'failed-'}{number:05}.smt2"
         run_folder.write_text(script, certificate.smt2)
     if certificate.verdict == "checked":
         return "checked", [certificate.seconds], []
