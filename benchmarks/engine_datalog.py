@@ -1,29 +1,37 @@
-"""Datalog evaluation beside its peers: `python benchmarks/engine_datalog.py`.
+"""Datalog evaluation beside its peers, its growth, and updates against running anew.
+
+    python -m benchmarks.engine_datalog [--quick] [--only WORK,...] [--repeats 5] [--limit 40] [--no-growth]
 
 Needs `clingo` and `duckdb` for the peers. Every run is a fresh process with one thread, which first runs the work at
 a tiny size, so that no engine's start-up is counted. A figure is CPU seconds (user and system) from facts in Python
-lists to a counted result, the median of five runs with the spread. A count that differs from the known one stops
-the benchmark. Results go to `benchmarks/results/datalog.md`.
+lists to a counted result, the median of five runs with the spread (fewer once they took the limit together). A
+count that differs from the known one stops the benchmark.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
 import random
 import resource
-import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.measuring import Spread, exponent, table  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "datalog.md"
 Facts = dict[str, list[tuple[int, int]]]
-SLOW = 20.0  # seconds: an engine that needs more is run three times
+# Soufflé's compiled programs with one thread, on a machine of this kind, without 18 to 25 s of compiling; it cannot be
+# installed from a package, so what it once took stands here.
+SOUFFLE = {"random": 1.33, "chain": 1.43, "grid": 0.66, "same generation": 0.07, "andersen": 0.31, "cspa": 4.6}
 
 RULES = {
     "tc": "tc(X,Y) :- edge(X,Y). tc(X,Z) :- tc(X,Y), edge(Y,Z).",
@@ -139,117 +147,204 @@ def child(engine: str, name: str, size: int) -> None:
     print(json.dumps({"count": count, "seconds": seconds, "mib": peak / 1024}))
 
 
-def measure(engine: str, name: str, size: int, repeats: int, expected: int | None) -> dict[str, float] | None:
-    """Median and spread of some runs, each in a process of its own."""
-    root = Path(__file__).parent.parent
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+def measure(engine: str, name: str, size: int, repeats: int, limit: float) -> list[dict[str, float]]:
+    """Some runs, each in a process of its own; none where the engine has no form of the work."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     runs: list[dict[str, float]] = []
-    for _ in range(repeats):
+    start = time.monotonic()
+    while len(runs) < repeats and (not runs or time.monotonic() - start < limit):
         command = [sys.executable, __file__, "--child", engine, name, str(size)]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             raise SystemExit(f"{engine} on {name} {size}:\n{done.stderr}")
         result = json.loads(done.stdout.splitlines()[-1])
         if result["count"] is None:
-            return None
-        if expected is not None and result["count"] != expected:
-            raise SystemExit(f"{engine} on {name} {size}: {result['count']} tuples, expected {expected}")
+            return []
         runs.append(result)
-        if len(runs) == 3 and runs[0]["seconds"] > SLOW:
-            break
-    seconds = sorted(run["seconds"] for run in runs)
-    return {
-        "count": runs[0]["count"],
-        "seconds": statistics.median(seconds),
-        "low": seconds[0],
-        "high": seconds[-1],
-        "mib": statistics.median(run["mib"] for run in runs),
-    }
+    return runs
 
 
-def table(rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+class Bench:
+    """Runs engines on works; what was measured once is not measured again."""
+
+    def __init__(self, repeats: int, limit: float):
+        self.repeats = repeats
+        self.limit = limit
+        self.known: dict[tuple[str, str, int], list[dict[str, float]]] = {}
+
+    def runs(self, engine: str, name: str, size: int, repeats: int) -> list[dict[str, float]]:
+        key = engine, name, size
+        if key not in self.known:
+            self.known[key] = measure(engine, name, size, repeats, self.limit)
+        return self.known[key]
+
+    def compare(self, names: Sequence[str]) -> str:
+        rows: list[list[str]] = []
+        for name, size, expected, _ in WORKS:
+            if name not in names:
+                continue
+            seconds: dict[str, float] = {}
+            cells: list[str] = []
+            for engine in ENGINES:
+                runs = self.runs(engine, name, size, self.repeats)
+                if any(run["count"] != expected for run in runs):
+                    raise SystemExit(f"{engine} on {name} {size}: {runs[0]['count']} tuples, expected {expected}")
+                spread = Spread.of([run["seconds"] for run in runs]) if runs else None
+                cells.append(f"{spread}" if spread else "no form")
+                if spread:
+                    seconds[engine] = spread.median
+            own = seconds["nesy"]
+            ratios = [f"{seconds[e] / own:.1f}" if e in seconds else "" for e in ("DuckDB", "clingo")]
+            souffle = SOUFFLE[name]
+            rows.append([f"{name} {size}", f"{expected:,}", *cells, *ratios, f"{souffle}", f"{souffle / own:.1f}"])
+            print(" | ".join(rows[-1]), flush=True)
+        ratio_heads = ["DuckDB / nesy", "clingo / nesy", "Soufflé compiled, recorded", "Soufflé / nesy"]
+        return table(["work", "tuples", *ENGINES, *ratio_heads], rows)
+
+    def growth(self, names: Sequence[str]) -> str:
+        """Time and memory at four sizes, and the exponent of time in the number of tuples."""
+        rows: list[list[str]] = []
+        for name, _, _, sizes in WORKS:
+            if name not in names:
+                continue
+            own = [self.runs("nesy", name, size, 1)[0] for size in sizes]
+            peer = [self.runs("clingo", name, size, 1)[0] for size in sizes[:3]]
+            counts = [int(run["count"]) for run in own]
+            assert counts[:3] == [int(run["count"]) for run in peer]
+            own_seconds, peer_seconds = ([run["seconds"] for run in runs] for runs in (own, peer))
+            row = [name, ", ".join(map(str, sizes)), "; ".join(f"{count:,}" for count in counts)]
+            row += [_list(own_seconds, 3), f"{exponent(counts, own_seconds):.2f}", _list([r["mib"] for r in own], 0)]
+            row += [_list(peer_seconds, 2), f"{exponent(counts[:3], peer_seconds):.2f}"]
+            row.append(_list([r["mib"] for r in peer], 0))
+            rows.append(row)
+            print(" | ".join(row), flush=True)
+        head = ["work", "sizes", "tuples", "nesy: seconds", "exponent", "MiB", "clingo: seconds", "exponent", "MiB"]
+        return table(head, rows)
 
 
-def compare(repeats: int) -> str:
-    rows = [["work", "tuples", *ENGINES, "DuckDB / nesy", "clingo / nesy"]]
-    for name, size, expected, _ in WORKS:
-        found = {engine: measure(engine, name, size, repeats, expected) for engine in ENGINES}
-        cells = [f"{f['seconds']:.3f} ({f['low']:.3f} to {f['high']:.3f})" if f else "no form" for f in found.values()]
-        own = found["nesy"]
-        assert own is not None
-        ratios = [f"{f['seconds'] / own['seconds']:.1f}" if f else "" for f in (found["DuckDB"], found["clingo"])]
-        rows.append([f"{name} {size}", f"{expected:,}", *cells, *ratios])
+def _list(values: Sequence[float], digits: int) -> str:
+    return ", ".join(f"{value:.{digits}f}" for value in values)
+
+
+# -- updates -------------------------------------------------------------------------------------------------
+
+UPDATES = {"random": 1000, "chain": 2000, "grid": 40}
+
+
+def update_child(name: str, size: int) -> None:
+    """Insert and withdraw edges of a closure, one at a time; the counts are those of running it anew."""
+    from nesy.language import parse_program
+    from nesy.language.core import Signature
+    from nesy.reasoning import Incremental, evaluate
+
+    rules, output, facts = work(name, size)
+    edge, closure = Signature("edge", 2), Signature(output, 2)
+    program = parse_program("#input edge(x, y).\n" + RULES[rules])
+    rows = list(facts["edge"])
+    rng = random.Random(3)
+    nodes = sorted({node for row in rows for node in row})
+    live = Incremental(program, {edge: rows})
+    live.update(insert={edge: [(-1, nodes[0])]})  # the first update builds indexes
+    rows.append((-1, nodes[0]))
+    found: dict[str, list[float]] = {"anew": [], "insert": [], "withdraw it": [], "withdraw another": []}
+    changed: dict[str, list[int]] = {key: [] for key in found}
+
+    def timed(kind: str, insert: list[tuple[int, int]], delete: list[tuple[int, int]]) -> None:
+        start = time.process_time()
+        change = live.update({edge: insert}, {edge: delete})
+        found[kind].append(time.process_time() - start)
+        changed[kind].append(change[closure].num_added + change[closure].num_removed if closure in change else 0)
+
+    for number in range(5):
+        new = (nodes[-1] + 1 + number, rng.choice(nodes))
+        timed("insert", [new], [])
+        timed("withdraw it", [], [new])
+        old = rng.choice(rows)
+        timed("withdraw another", [], [old])
+        live.update(insert={edge: [old]})
+        start = time.process_time()
+        anew = len(evaluate(program, {edge: rows})[closure])
+        found["anew"].append(time.process_time() - start)
+        assert live.count(closure) == anew, (live.count(closure), anew)
+    print(json.dumps({"seconds": found, "changed": changed, "count": anew}))
+
+
+def updates(names: Sequence[str]) -> str:
+    rows: list[list[str]] = []
+    for name, size in UPDATES.items():
+        if name not in names:
+            continue
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, __file__, "--update-child", name, str(size)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        if done.returncode:
+            raise SystemExit(f"updates of {name}:\n{done.stderr}")
+        result = json.loads(done.stdout.splitlines()[-1])
+        cells = [
+            f"{Spread.of(seconds)}" + ("" if kind == "anew" else f"; {max(result['changed'][kind]):,} rows")
+            for kind, seconds in result["seconds"].items()
+        ]
+        rows.append([f"{name} {size}", f"{result['count']:,}", *cells])
         print(" | ".join(rows[-1]), flush=True)
-    return table(rows)
+    return table(["closure", "tuples", "anew", "insert an edge", "withdraw it", "withdraw an old edge"], rows)
 
 
-def growth() -> str:
-    """Time and memory at four sizes, and the exponent of time in the number of tuples."""
-    rows = [["work", "sizes", "tuples", "nesy: seconds", "nesy: MiB", "exponent", "clingo: seconds", "exponent"]]
-    for name, _, _, sizes in WORKS:
-        own = [measure("nesy", name, size, 1, None) for size in sizes]
-        peer = [measure("clingo", name, size, 1, None) for size in sizes[:3]]
-        counts = [int(f["count"]) for f in own if f]
-        assert counts[:3] == [int(f["count"]) for f in peer if f]
-        rows.append(
-            [
-                name,
-                ", ".join(map(str, sizes)),
-                ", ".join(f"{count:,}" for count in counts).replace(",", " ").replace("  ", ", "),
-                ", ".join(f"{f['seconds']:.3f}" for f in own if f),
-                ", ".join(f"{f['mib']:.0f}" for f in own if f),
-                f"{exponent(counts, [f['seconds'] for f in own if f]):.2f}",
-                ", ".join(f"{f['seconds']:.2f}" for f in peer if f),
-                f"{exponent(counts[:3], [f['seconds'] for f in peer if f]):.2f}",
-            ]
-        )
-        print(" | ".join(rows[-1]), flush=True)
-    return table(rows)
-
-
-def exponent(counts: list[int], seconds: list[float]) -> float:
-    """The slope of log time over log tuples, by least squares."""
-    x = [math.log(count) for count in counts]
-    y = [math.log(max(second, 1e-4)) for second in seconds]
-    mean_x, mean_y = statistics.mean(x), statistics.mean(y)
-    slope = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
-    return slope / sum((a - mean_x) ** 2 for a in x)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one run of each, no growth; nothing is written")
+    parser.add_argument("--only", default="", help=f"works, comma separated: {', '.join(w[0] for w in WORKS)}")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--limit", type=float, default=40, help="seconds that the runs of one figure may take together")
     parser.add_argument("--no-growth", action="store_true")
-    parser.add_argument("--child", nargs=3, metavar=("ENGINE", "WORK", "SIZE"))
-    arguments = parser.parse_args()
+    parser.add_argument("--child", nargs=3, metavar=("ENGINE", "WORK", "SIZE"), help=argparse.SUPPRESS)
+    parser.add_argument("--update-child", nargs=2, metavar=("WORK", "SIZE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
     if arguments.child:
         engine, name, size = arguments.child
         child(engine, name, int(size))
         return
+    if arguments.update_child:
+        update_child(arguments.update_child[0], int(arguments.update_child[1]))
+        return
+    every = [name for name, *_ in WORKS]
+    names = list(filter(None, arguments.only.split(","))) or every
+    if unknown := set(names) - set(every):
+        parser.error(f"no work is called {', '.join(sorted(unknown))}: they are {', '.join(every)}")
+    is_whole = not arguments.only and not arguments.quick
+    bench = Bench(1 if arguments.quick else arguments.repeats, arguments.limit)
     text = f"""# Datalog
 
 Plain rules, full closures, one thread. CPU seconds from facts in Python lists to a counted result, without start-up:
-median of {arguments.repeats} runs (three where one takes over {SLOW:.0f} s), each in its own process, with the
-smallest and the largest. Counts are asserted. Reproduce
-with `python benchmarks/engine_datalog.py` (needs `clingo` and `duckdb`).
-Python {platform.python_version()}, {platform.machine()}.
+medians of up to {bench.repeats} runs, each in its own process, with the smallest and the largest (fewer once they
+took {bench.limit:.0f} s together). Counts are asserted. Reproduce with `python -m benchmarks.engine_datalog` (needs
+`clingo` and `duckdb`). Python {platform.python_version()}, {platform.machine()}.
 
-{compare(arguments.repeats)}
+{bench.compare(names)}
+
+## Updates
+
+One edge at a time into a closure that is kept up to date (`reasoning.Incremental`), against running it anew: medians of
+five, with how many rows of the closure changed.
+
+{updates(names)}
 """
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(text)
-    if not arguments.no_growth:
+    _write(text, is_whole)
+    if not arguments.no_growth and not arguments.quick:
         text += f"""
 ## Growth
 
-Four sizes, each about twice the last (a level more for same generation); one run each. The exponent is the slope of
-log seconds over log tuples.
+Four sizes, each about twice the last (a level more for same generation). The exponent is the slope of log seconds over
+log tuples.
 
-{growth()}
+{bench.growth(names)}
 """
-        RESULTS.write_text(text)
+        _write(text, is_whole)
+
+
+def _write(text: str, is_whole: bool) -> None:
+    if is_whole:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
