@@ -1,6 +1,6 @@
 """Random programs, answered by nesy and by everything that can be trusted instead.
 
-    python -m benchmarks.agreement --count 5000 [--seed 0] [--no-problog]
+    python -m benchmarks.agreement --count 5000 [--seed 0] [--no-problog] [--seconds 300 --record FILE]
 
 Each program is a handful of facts and rules with recursion, negation, annotated disjunctions, constraints, evidence and
 aggregates. On each:
@@ -18,7 +18,8 @@ intervals contain the truth at the rate that they state.
 from __future__ import annotations
 
 import argparse
-import platform
+import itertools
+import json
 import random
 import sys
 import time
@@ -57,6 +58,7 @@ from tests.evaluation.worlds import as_row, worlds  # noqa: E402
 MOST_WORLDS = 300
 WORLDS_SAMPLED = 500
 CONFIDENCE = 0.9
+PORTION = 125  # programs drawn from one seed
 Row = tuple[object, ...]
 
 
@@ -345,12 +347,12 @@ def _expression(term) -> str:  # type: ignore[no-untyped-def]
 # -- many -----------------------------------------------------------------------------------------
 
 
-def run(count: int, first: int = 0, with_problog: bool = True, is_quiet: bool = True) -> Tally:
+def run(count: int, first: int = 0, with_problog: bool = True, tally: Tally | None = None) -> Tally:
     """Compare many programs; the same `first` gives the same ones."""
     if with_problog:
         import problog  # noqa: F401 (it raises Python's recursion limit, which hypothesis sees if it happens later)
-    tally = Tally()
-    start = time.monotonic()
+    tally = tally or Tally()
+    number = itertools.count(1_000_000 * first)
 
     @seed(first)
     @settings(
@@ -363,11 +365,7 @@ def run(count: int, first: int = 0, with_problog: bool = True, is_quiet: bool = 
     )
     @given(program(is_busy=True))
     def each(lines: list[str]) -> None:
-        compare(lines, tally.done["programs"] + 1_000_000 * first, tally, with_problog)
-        if not is_quiet and tally.done["programs"] % 250 == 0:
-            print(
-                f"{tally.done['programs']:,} in {time.monotonic() - start:.0f} s, {len(tally.wrong)} wrong", flush=True
-            )
+        compare(lines, next(number), tally, with_problog)
 
     each()
     return tally
@@ -376,12 +374,29 @@ def run(count: int, first: int = 0, with_problog: bool = True, is_quiet: bool = 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the first portion of programs; the next have the next")
+    parser.add_argument("--seconds", type=float, default=0, help="stop after about this long (0: never)")
+    parser.add_argument("--record", help="a JSON file to go on from, and to write to: a long run in several parts")
     parser.add_argument("--no-problog", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    tally = run(arguments.count, arguments.seed, not arguments.no_problog, is_quiet=False)
-    print(f"Python {platform.python_version()}; seed {arguments.seed}")
+    tally, start = Tally(), time.monotonic()
+    record = Path(arguments.record) if arguments.record else None
+    if record and record.exists():
+        known = json.loads(record.read_text(encoding="utf-8"))
+        tally = Tally(Counter(known["done"]), Counter(known["refused"]), [tuple(w) for w in known["wrong"]])
+    while tally.done["programs"] < arguments.count:
+        if arguments.seconds and time.monotonic() - start > arguments.seconds:
+            break
+        portion = tally.done["portions"]
+        tally.done["portions"] += 1
+        size = min(PORTION, arguments.count - tally.done["programs"])
+        run(size, arguments.seed + portion, not arguments.no_problog, tally)
+        wrong, done = len(tally.wrong), tally.done["programs"]
+        print(f"{done:,} programs in {time.monotonic() - start:.0f} s, {wrong} wrong", flush=True)
+        if record:
+            found = {"done": tally.done, "refused": tally.refused, "wrong": tally.wrong}
+            record.write_text(json.dumps(found, indent=1), encoding="utf-8")
     for name, number in sorted(tally.done.items()):
         print(f"{number:>9,}  {name}")
     print("ProbLog does not accept: " + ", ".join(f"{n:,} {why}" for why, n in tally.refused.most_common()))
