@@ -58,7 +58,7 @@ from tests.evaluation.worlds import as_row, worlds  # noqa: E402
 MOST_WORLDS = 300
 WORLDS_SAMPLED = 500
 CONFIDENCE = 0.9
-PORTION = 125  # programs drawn from one seed
+PORTION = 250  # programs drawn from one seed
 Row = tuple[object, ...]
 
 

@@ -109,7 +109,7 @@ def program(draw, min_rules=1, is_busy=False):
     if draw(st.integers(0, 3)) == 0:
         uncertain = [line.partition("::")[2].rstrip(".") for line in lines if "::" in line and ":-" not in line]
         possible = [atom for atom in uncertain if "::" not in atom] if is_busy else []
-        observed = draw(st.sampled_from(["p(1)", "u(2)", "e(1,2)", "q(3)", *possible * 2]))
+        observed = draw(st.sampled_from([*possible * 4, "p(1)", "u(2)", "e(1,2)", "q(3)"]))
         lines.append(f"evidence({observed}, {draw(st.sampled_from(['true', 'false']))}).")
     # Every predicate is known, so that any rule may ask for it.
     lines += [f"{text(name, ['9'] * arity)} :- 1 > 2." for name, arity in ARITY.items()]
