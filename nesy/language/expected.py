@@ -66,7 +66,8 @@ def explain(words: Sequence[Word], index: int | None, accepted: frozenset[str], 
             mark = word.text[0]
             return report("N105", Span(source, word.start, word.start + 1), mark=f"`{mark}`")
         case "OPEN_COMMENT":
-            return report("N106", Span(source, word.start, word.start + 2))
+            hint = None if word.text.startswith("%") else "close it with `*/`"
+            return report("N106", Span(source, word.start, word.start + 2), hint=hint)
         case "ARROW" | "COLON" if word.text in _PROLOG and "END" in accepted:
             what, instead = _PROLOG[word.text]
             return report("N110", span, what=what, instead=instead)

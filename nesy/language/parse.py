@@ -24,13 +24,11 @@ from nesy.language import ast
 from nesy.language.build import MAKERS, Builder, Make, SyntaxProblem
 from nesy.language.catalogue import report
 from nesy.language.expected import explain
-from nesy.language.scan import Dialect, Scanner, Word
+from nesy.language.scan import MAX_WORDS, Dialect, Scanner, Word
 from nesy.source import Source, Span
 
 # Nodes inside nodes. Later stages walk trees recursively; this keeps them far from Python's own limit.
 MAX_DEPTH = 100
-# Words of one statement: a longer one is a table that belongs in a file.
-MAX_WORDS = 20_000
 # A text with more mistakes than this is not a rule file; reading on would only cost time.
 MAX_ERRORS = 1000
 # Shapes kept, each of at most this many words, so that hostile files cannot fill the memory.

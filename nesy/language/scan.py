@@ -7,7 +7,7 @@ the text is cut at each full stop, so that a statement with a mistake leaves the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -15,8 +15,15 @@ from lark.lexer import TerminalDef
 
 Dialect: TypeAlias = Literal["nesy", "problog"]
 
+# Words of one statement: a longer one is a table that belongs in a file. Its further words are not kept.
+MAX_WORDS = 20_000
+
 # Tried first because most words of a program are one of these.
 _COMMON = ("QUALIFIED", "NAME", "VARIABLE", "LPAR", "RPAR", "COMMA")
+
+
+# What matters in a statement that is too long: where it ends, and the weight of a soft constraint behind it.
+_KEPT = frozenset(("END", "COMMENT", "LSQB", "RSQB"))
 
 
 class Word(NamedTuple):
@@ -50,7 +57,8 @@ class Scanner:
         plain = words.removeprefix(f"(?P<QUALIFIED>{named['QUALIFIED']})|")
         scoped = "(?P<NAME>[a-z][A-Za-z0-9_]*:[a-z][A-Za-z0-9_]*|"
         unknown = r"(?P<OPEN_STRING>[\"'][^\n]*)|(?P<UNKNOWN>\\\+|#\w*|[^\w\s]|\w+)"
-        line = r"(?P<COMMENT>%[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)"
+        # Without the second part, the first would look for its end again from each `/*`.
+        line = r"(?P<COMMENT>%[^\n]*|/\*(?s:.*?)\*/)|(?P<OPEN_COMMENT>/\*(?s:.*))"
         block = r"(?P<COMMENT>%\*(?s:.*?)\*%|%(?!\*)[^\n]*)|(?P<OPEN_COMMENT>%\*(?s:.*))"
         self._of = {
             "nesy": re.compile(rf"\s+|{words}|{block}|{unknown}"),
@@ -58,22 +66,18 @@ class Scanner:
             "problog": re.compile(rf"\s+|{line}|{plain.replace('(?P<NAME>', scoped, 1)}|{unknown}"),
         }
 
-    def words(self, text: str, dialect: Dialect) -> Iterator[Word]:
-        """All words and comments of a text; every character that is not white space is in one."""
-        for match in self._of[dialect].finditer(text):
-            kind = match.lastgroup
-            if kind is not None:
-                start, end = match.span()
-                yield Word(kind, match[0], start, end)
-
     def scan(self, text: str, dialect: Dialect) -> Scanned:
         """The text cut into statements. The last one may lack its full stop."""
         statements: list[list[Word]] = []
         comments: list[Word] = []
         current: list[Word] = []
         depth = -1  # of brackets in the weight of a soft constraint, which stands behind the full stop
-        for word in self.words(text, dialect):
-            kind = word.type
+        for match in self._of[dialect].finditer(text):
+            kind = match.lastgroup
+            if kind is None or (len(current) > MAX_WORDS and kind not in _KEPT):
+                continue
+            start, end = match.span()
+            word = Word(kind, match[0], start, end)
             if kind == "COMMENT":
                 comments.append(word)
                 continue

@@ -62,6 +62,7 @@ def test_what_parses_is_formatted_to_the_same_program(text):
         "p(9 ** 9 ** 9 ** 9).",
         "".join(f"p{i} :- p{i + 1}. " for i in range(3_000)) + "p3000 :- not p0.",
         '#include "' + "x" * 5_000 + '".',
+        "p :- " + "\\" * 1_000_000,
     ],
     ids=lambda text: text[:12],
 )
@@ -69,3 +70,10 @@ def test_hostile_texts_come_back_in_bounded_time(text):
     start = time.process_time()
     assert check_text(text).errors
     assert time.process_time() - start < 10
+
+
+def test_many_comments_of_prolog_that_never_end_take_no_longer_than_one():
+    start = time.process_time()
+    checked = check_text("/* " * 300_000, dialect="problog")
+    assert [(d.code, d.hints) for d in checked.errors] == [("N106", ("close it with `*/`",))]
+    assert time.process_time() - start < 5
