@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nesy.errors import InconsistentError, NesyError
+from nesy.errors import InconsistentError, NesyError, QueryError
 from nesy.explanation import (
     Section,
     Story,
@@ -46,6 +46,7 @@ from nesy.reasoning.readings.findings import Change
 from nesy.solver import Certificate, certify, explain_impossible, repair, smallest_change, why_not
 
 _WIDEST = 120  # columns; longer lines are hard to read
+_ROUNDING = 1e-6  # by which probabilities that sum to 1 may miss it: float32 scores
 _MOST_BLAMED = 4  # leaves shown; the others matter less
 
 
@@ -130,8 +131,8 @@ class Answer:
         with torch.no_grad(), explaining_impossible(graph):
             found = reading(leaf)
         rows = []
-        for query, p, lower, upper in zip(
-            graph.query, found.p.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True
+        for query, method, p, lower, upper in zip(
+            graph.query, reading.methods, found.p.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True
         ):
             if query.literal is None and query.query.negated:
                 p = lower = upper = 1.0  # what nothing derives is false in every world
@@ -139,7 +140,7 @@ class Answer:
             _match(
                 query.query.atom.arguments, [c.value for c in query.atom.arguments if isinstance(c, Constant)], bindings
             )
-            rows.append(Row(query.atom, p, lower, upper, reading.method, bindings, query.query.negated, query.literal))
+            rows.append(Row(query.atom, p, lower, upper, method, bindings, query.query.negated, query.literal))
         return cls(tuple(rows), graph, leaf, reading, view, payload, facts or {})
 
     def __iter__(self) -> Iterator[Row]:
@@ -161,6 +162,40 @@ class Answer:
     def best(self) -> Row:
         """The most probable row."""
         return max(self.rows, key=lambda row: row.p)
+
+    def with_probabilities(self, chances: Mapping[str, float]) -> Answer:
+        """The same answer where some facts have other probabilities: the graph is read again, no rule is run.
+
+        Facts are named by their atoms, as in `{"rain": 0.9}`; outcomes of one choice have to fit each other.
+
+        Raises: QueryError for an atom that is no uncertain fact or outcome of this answer, or a probability that does
+        not fit; InconsistentError.
+        """
+        table = self.graph.choices
+        place: dict[str, list[int]] = {}
+        for number in range(table.num_leaves):
+            place.setdefault(str(self.graph.atom_of(number)), []).append(number)
+        leaf = self.leaf.clone()
+        for text, chance in chances.items():
+            atom = str(parse_query(text, self.graph.program).atom)
+            match place.get(atom, []):
+                case []:
+                    raise QueryError(f"`{atom}` is not an uncertain fact that this answer depends on")
+                case [number]:
+                    leaf[number] = chance
+                case several:
+                    raise QueryError(
+                        f"`{atom}` is the outcome of {len(several)} choices: which one is meant is not clear"
+                    )
+        whole = leaf.new_zeros(table.num_choices).index_add(0, torch.from_numpy(table.of_leaf).to(leaf.device), leaf)
+        has_rest = torch.from_numpy(table.has_rest).to(leaf.device)
+        fits = (whole >= 0) & (whole <= 1 + _ROUNDING) & (has_rest | (whole >= 1 - _ROUNDING))
+        if bool(((leaf < 0) | (leaf > 1)).any()) or not bool(fits.all()):
+            worst = self.graph.atom_of(int(table.ptr[int((~fits).int().argmax())]))
+            raise QueryError(
+                f"the probabilities of the choice of `{worst}` do not sum to 1, or one is not between 0 and 1"
+            )
+        return Answer.of(self.graph, leaf, self.reading, self.view, self.payload, self.facts)
 
     def top(self, number: int = 3) -> Answer:
         """The most probable rows, best first."""
