@@ -22,10 +22,11 @@ from nesy.reasoning.readings import sumproduct
 from nesy.reasoning.readings.budget import Budget
 from nesy.reasoning.readings.circuit import ONE, ZERO, Circuit, CircuitBuilder, InputRows
 from nesy.reasoning.readings.conditioning import Conditioning, priors
+from nesy.reasoning.readings.cutset import lift
 from nesy.reasoning.readings.diagram import Diagram
 from nesy.reasoning.readings.formula import Formula, FormulaMaker, Leaf, Shape
 from nesy.reasoning.readings.frontier import compile_frontier
-from nesy.reasoning.readings.lifting import Lifted, distribution, lift
+from nesy.reasoning.readings.lifting import Lifted
 from nesy.reasoning.readings.pieces import Piece, cut
 from nesy.reasoning.readings.probabilities import Probabilities
 from nesy.reasoning.readings.problem import extract
@@ -289,16 +290,26 @@ class _Analysis:
         if found is not None:
             weights = self._weights(formula.choice, formula.leaf)
             return "exact", [Rows(row, ONE, ZERO) for row in sumproduct.emit(shape, found, weights, self.builder)]
-        reduced, lifted = lift(formula)
+        reduced, liftings = lift(formula)
         leaf = list(reduced.leaf)
-        for i, (gate, values) in enumerate(lifted):
+        branch = leaf.index(()) if liftings else 0
+        for lifting in liftings:
             rows = [[self.inputs.leaf(number) for number in leaves] for leaves in formula.leaf]
-            self.lifted.append(distribution(formula, gate, values, rows))
-            first = self.builder.inputs(len(values) + 1)
-            leaf[len(leaf) - len(lifted) + i] = tuple(range(first, first + len(values) + 1))
+            distributions = lifting.distribution(rows)
+            self.lifted.append(distributions)
+            first = self.builder.inputs(distributions.num_rows)
+            width = len(lifting.values) + 1
+            for start in range(first, first + distributions.num_rows, width):
+                leaf[branch] = tuple(range(start, start + width))
+                branch += 1
         shape = reduced.shape
-        if lifted and self._is_plain(shape):
-            return "exact", self._plain(shape, self._weights(reduced.choice, leaf))
+        if liftings:
+            weights = self._weights(reduced.choice, leaf)
+            if self._is_plain(shape):
+                return "exact", self._plain(shape, weights)
+            found = sumproduct.plan(shape)
+            if found is not None:
+                return "exact", [Rows(row, ONE, ZERO) for row in sumproduct.emit(shape, found, weights, self.builder)]
         diagram = _compiled(shape, budget)
         if diagram is None:
             return None

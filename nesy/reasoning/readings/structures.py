@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal as OneOf
 
 import numpy as np
@@ -140,7 +140,13 @@ def side_by_side(choices: ChoiceTable, pieces: Sequence[Piece], templates: Seque
         count = len(places)
         rows = [np.stack([_input_rows(pieces[place], inputs) for place in places])]  # of the whole
         for one in template.lifted:
-            lifted.append(replace(one, row=rows[0][:, one.row[0]]))
+            lifted.append(
+                Lifted(
+                    rows[0][:, one.row].reshape(-1, *one.row.shape[1:]),
+                    np.tile(one.weight, (count, 1, 1)),
+                    np.tile(one.wanted, (count, 1)),
+                )
+            )
             rows.append((late + np.arange(count * one.num_rows)).reshape(count, one.num_rows))
             late += count * one.num_rows
         layer = np.repeat(np.arange(len(template.wiring.layer_size)), template.wiring.layer_size)
