@@ -102,7 +102,7 @@ class Parser:
     def parse_condition(self, source: Source) -> ast.Body | Diagnostic:
         """The one condition that a source holds, or what is wrong with it."""
         start = Word("QUERY", "#query", 0, 0)
-        statements = self.scanner.scan(source.text, "nesy").statements
+        statements = self.scanner.scan(source.text, "query").statements
         try:
             statement = self._statement([start, *statements[0]] if statements else [start], Builder(source), source)
         except SyntaxProblem as problem:

@@ -11,7 +11,7 @@ from nesy.errors import ProgramError
 from nesy.language import ast
 from nesy.language.parse import parse
 from nesy.language.scan import Dialect
-from nesy.language.values import Symbol, format_value, inside_functor, predicate_name
+from nesy.language.values import Symbol, format_value, inside_functor, is_scoped, predicate_name
 
 # A longer statement is broken into one condition a line.
 MAX_WIDTH = 100
@@ -172,6 +172,8 @@ def pretty_term(term: ast.Term | ast.Body, dialect: Dialect = "nesy", tighter_th
             inside = _list(arguments, dialect)
             # Not `inside_functor`: here `-p` is a name in quotes, and strong negation is an operation.
             shown = predicate_name(name) if is_qualified else "'[]'" if name == "[]" else format_value(Symbol(name))
+            if dialect == "problog" and is_scoped(name):
+                shown = name
             return f"{shown}({inside})" if arguments else shown
         case ast.ListTerm(items, tail):
             end = "" if tail is None else f" | {pretty_term(tail, dialect)}"

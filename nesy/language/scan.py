@@ -64,9 +64,10 @@ class Scanner:
             "nesy": re.compile(rf"\s+|{words}|{block}|{unknown}"),
             # A scope is part of the name: `scope1:p(X)` is an atom of the predicate `scope1:p`.
             "problog": re.compile(rf"\s+|{line}|{plain.replace('(?P<NAME>', scoped, 1)}|{unknown}"),
+            "query": re.compile(rf"\s+|{words.replace('(?P<NAME>', scoped, 1)}|{block}|{unknown}"),
         }
 
-    def scan(self, text: str, dialect: Dialect) -> Scanned:
+    def scan(self, text: str, dialect: Dialect | Literal["query"]) -> Scanned:
         """The text cut into statements. The last one may lack its full stop."""
         statements: list[list[Word]] = []
         comments: list[Word] = []

@@ -90,12 +90,22 @@ def inside_functor(name: str) -> str:
     return name if _BARE.match(name) else _quote(name, "'")
 
 
+def is_scoped(name: str) -> bool:
+    """Whether a name is that of a predicate in a scope, as `scope1:profit` in ProbLog."""
+    scope, colon, own = name.partition(":")
+    return bool(colon and _BARE.match(scope) and _BARE.match(own))
+
+
 def predicate_name(name: str) -> str:
     """A predicate's name as a rule writes it: like a functor's, but for the alias of an included file.
 
-    >>> predicate_name("kin.parent"), predicate_name("-kin.two words"), predicate_name("a b")
-    ('kin.parent', "-kin.'two words'", "'a b'")
+    A scope of ProbLog's is part of a name too, and queries read it.
+
+    >>> predicate_name("kin.parent"), predicate_name("-kin.two words"), predicate_name("a b"), predicate_name("s1:p")
+    ('kin.parent', "-kin.'two words'", "'a b'", 's1:p')
     """
+    if is_scoped(name):
+        return name
     if name.startswith("-") and len(name) > 1:
         return "-" + predicate_name(name[1:])
     aliases = _ALIASES.match(name)

@@ -16,7 +16,7 @@ MATCHES = {pattern["name"]: re.compile(pattern["match"]) for pattern in GRAMMAR[
 def test_every_directive_and_aggregate_of_the_language_is_coloured():
     text = "#include #type #pred #input #neural #open #facts #query #evidence #count #sum #min #max #avg"
     for word in text.split():
-        (found,) = parser().scanner.words(word, "nesy")
+        ((found,),) = parser().scanner.scan(word, "nesy").statements
         assert found.type not in ("UNKNOWN", "COMMENT")
         patterns = [name for name, pattern in MATCHES.items() if pattern.fullmatch(word)]
         assert patterns in (["keyword.control.directive.nesy"], ["support.function.aggregate.nesy"])

@@ -52,6 +52,16 @@ def test_an_aggregate_in_a_head_is_printed_as_it_was_written():
     assert parse(format_text(text)).file.statements == parse(text).file.statements
 
 
+def test_a_scope_is_printed_and_asked_as_it_is_written(tmp_path):
+    text = "0.4::scope1:cell(1, 2).\nscope1:profit :- scope1:cell(1, X), X > 1.\n"
+    assert format_text(text, dialect="problog") == text
+    file = tmp_path / "scopes.pl"
+    file.write_text(f"{text}query(scope1:profit).", encoding="utf-8")
+    program = nesy.load(file)
+    assert [str(row.atom) for row in program.query().rows] == ["scope1:profit"]
+    assert program.query("scope1:profit").rows[0].p == 0.4
+
+
 # -- lists and goals -----------------------------------------------------------------------------------
 
 LISTS = ":- use_module(library(lists)).\n"
