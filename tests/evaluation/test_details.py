@@ -381,3 +381,13 @@ def test_what_nothing_asks_for_is_not_derived():
 def test_a_leaf_whose_atom_nothing_asks_for_has_its_name_all_the_same() -> None:
     graph = ground(parse_program("0.6::g0; 0.1::g1(X); 0.3::g2 :- d(X). d(1). :- g0. 0.2::f. #query f."))
     assert sorted(str(graph.atom_of(leaf)) for leaf in range(graph.num_leaves)) == ["f", "g0", "g1(1)", "g2"]
+
+
+def test_a_goal_with_constants_does_not_wait_for_what_an_aggregate_gives():
+    text = """
+    item(a). item(b). item(c). heavy(a). heavy(c). name(3, c).
+    good(X, M) :- item(X), N = #count{ Y : heavy(Y) }, M = N + 1, N >= 2, name(M, X).
+    good(X, 0) :- N = #count{ Y : heavy(Y) }, N < 2, item(X).
+    """
+    program = parse_program(f"{text} query(good(c, X)). query(good(a, X)).")
+    assert [str(query.atom) for query in ground(program).query if query.literal is not None] == ["good(c,3)"]

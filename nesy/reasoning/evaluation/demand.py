@@ -30,6 +30,7 @@ from nesy.reasoning.evaluation.rules import (
     RuleForm,
     Test,
     item_variables,
+    variables,
 )
 
 # Which arguments (counted without the sample) are bound, per predicate; none: all its rows are wanted.
@@ -128,9 +129,17 @@ class _Demand:
         return BodyAtom(GUARD, demand_of(signature, bound), (SAMPLE, *simple) if sampled else simple, False)
 
     def _steps(self, form: RuleForm, known: set[str]) -> list[Step]:
-        """An order of the body in which bindings are passed on from the demand; sizes are not known here."""
-        plan = make_plan(form.body, known, frozenset(known), lambda _: 1000)
-        return [step for step in plan if isinstance(step, Join | Filter | Assign | Take)]
+        """An order of the body in which bindings are passed on from the demand; sizes are not known here.
+
+        What an aggregate gives is not known yet, nor is what follows from it: to ask for more is never wrong.
+        """
+        known = set(known)
+        steps: list[Step] = []
+        for step in make_plan(form.body, known, frozenset(known), lambda _: 1000):
+            if isinstance(step, Join | Filter | Assign | Take) and _needs(step) <= known:
+                steps.append(step)
+                known |= _binds(step)
+        return steps
 
     def program(self) -> CompiledProgram:
         compiled = self._compiled
@@ -187,6 +196,19 @@ def _bound_arguments(atom: BodyAtom, known: set[str]) -> Bound:
     if not any(term in known for term in terms if isinstance(term, str)):
         return FREE
     return frozenset(place for place, term in enumerate(terms) if isinstance(term, int) or term in known)
+
+
+def _needs(step: Step) -> set[str]:
+    """The variables that a step tests or computes with."""
+    match step:
+        case Filter(test=test):
+            return item_variables(test)
+        case Assign(operand=operand):
+            return set(variables(operand))
+        case Take(value=value):
+            return set(variables(value))
+        case _:
+            return set()
 
 
 def _binds(step: Step) -> set[str]:
