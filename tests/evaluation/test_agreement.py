@@ -11,12 +11,12 @@ from benchmarks import agreement
 
 def test_random_programs_agree_with_their_worlds_and_with_problog() -> None:
     pytest.importorskip("problog")
-    tally = agreement.run(40)
+    tally = agreement.run(25)
     assert tally.wrong == []
     assert tally.covers
-    assert tally.done["programs ProbLog accepts"] >= 10
+    assert tally.done["programs ProbLog accepts"] >= 6
     for construct in ("recursion", "negation", "annotated disjunctions", "constraints", "evidence", "aggregates"):
-        assert tally.done[f"with {construct}"] >= 4, construct
+        assert tally.done[f"with {construct}"] >= 2, construct
 
 
 def test_a_wrong_probability_does_not_go_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def entropies_by_enumeration(core) -> dict[str, float]:
     return {name: -sum(w / allowed * log(w / allowed) for w in sets.values()) for name, sets in share.items()}
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(program(is_busy=True))
 def test_entropies_agree_with_enumeration(lines: list[str]) -> None:
     core = parse_program("\n".join(lines))
@@ -91,7 +91,7 @@ def test_certain_answers_have_no_entropy_and_a_finite_gradient() -> None:
     assert value.item() == 0 and bool(slope.isfinite().all())
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(drafts(), st.data())
 def test_evidence_row_by_row_is_the_evidence_of_each(draft: Draft, data: st.DataObject) -> None:
     count = len(draft.query)
@@ -119,7 +119,7 @@ def test_evidence_of_a_row_that_no_world_meets_is_an_error() -> None:
         reading(torch.tensor([0.5]), torch.tensor([1, 2]))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(drafts(), st.integers(1, 6))
 def test_the_best_worlds_are_those_of_enumeration(draft: Draft, k: int) -> None:
     conditions = [*draft.evidence, *(c ^ 1 for c in draft.constraint)]
