@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from nesy.distillation.cache import OutputCache, default_root
-from nesy.distillation.compare import compare
+from nesy.distillation.compare import Said, beside, disagreements, students_column, teachers_column
 from nesy.distillation.head import cross_fitted
 from nesy.distillation.lora import LoraSettings, fine_tuned
 from nesy.distillation.objectives import tempered_kl, trust
+from nesy.distillation.others import students_without
 from nesy.distillation.teacher import LabelMap, Reading, Teacher, map_labels
 from nesy.distillation.words import Facts, align, fact_kl, spans
 from nesy.errors import DataError, TaskError, TeacherError, near_name
@@ -27,7 +28,7 @@ from nesy.learning.progress import Reporter
 from nesy.learning.run import Run
 from nesy.learning.sources import DataSource, open_data
 from nesy.learning.task import Task, load_task
-from nesy.learning.training import Extension, train_on
+from nesy.learning.training import Extension, train_on, with_extra
 from nesy.model import Distribution, Model
 from nesy.perception import WordEncoder
 from nesy.perception.text.words import split_words
@@ -51,13 +52,16 @@ def distill(
     resume: bool = False,
     epochs: int | None = None,
     cache: str | Path | None = None,
+    compare: bool = True,
     progress: bool = True,
 ) -> Run:
     """Train a task folder with a teacher: its distribution over answers and the rules' are brought together.
 
     The teacher is asked once for each input; what it said is cached by content, so seeds and repeated runs share it.
     A sentence encoder becomes a teacher by a head trained on the labelled rows (`head="train"`), or by LoRA (`lora`).
-    The run's metrics hold the teacher's own figures beside the student's, and the inputs on which they disagree.
+    The run's metrics hold the teacher's own figures beside the student's, and the inputs on which they disagree. With
+    `compare`, students that lack the teacher or (where `plain` in [distillation] names rules without what is to be
+    shown) the rules are trained after it, in folders beside the run's, and join the table.
 
     Raises: TeacherError, TaskError, DataError, ProgramError, RunError.
     """
@@ -80,6 +84,7 @@ def distill(
             "or fine-tune it with --lora"
         )
     source = with_spans(open_data(read, data, seed=seed, unlabelled=unlabelled), read)
+    folder = Path(out) if out is not None else Path("runs") / read.name
     lesson = Lesson(read, found, source, Path(cache) if cache else default_root(), head == "train", lora, seed, device)
     extension = Extension(
         name="distillation",
@@ -88,9 +93,13 @@ def distill(
         settings={"teacher": found.identity, "head": head, "lora": lora},
         after=lesson.figures,
     )
-    return train_on(
-        read, source, out, seed=seed, device=device, data=data, resume=resume, progress=progress, extension=extension
+    run = train_on(
+        read, source, folder, seed=seed, device=device, data=data, resume=resume, progress=progress, extension=extension
     )
+    if not compare:
+        return run
+    others = students_without(read, folder, source, seed=seed, device=device, data=data, progress=progress)
+    return with_extra(run, {"students": [*run.extra["students"], *lesson.columns_of(others)]})
 
 
 @dataclass
@@ -205,17 +214,42 @@ class Lesson:
 
     def figures(self, model: Model, source: DataSource, names: AnswerNames) -> Mapping[str, Any]:
         """The teacher's figures beside the student's, for metrics.json."""
-        rows = source.splits.test or source.splits.dev
-        split = "test" if source.splits.test else "dev"
+        rows, split, said = self._reported()
+        side = beside(model, self.task, rows, names, said)
+        student = students_column("student", model, side, self.task, split, names)
         return {
             "teacher": {
-                "name": self.teacher.name,
-                "parameters": self.teacher.num_parameters,
-                "inputs_cut": len(self.teacher.backbone.cut),
-                "answers_per_second": round(1 / self._seconds_per_input, 1),
-                **compare(model, self.task, rows, split, names, self.of_rows(rows), self.answers),
-            }
+                **teachers_column(side, self.task, split, names, said),
+                "agreement": student["agreement"],
+                "kl": student["kl"],
+                "num_disagreements": int((side.student.argmax(axis=1) != side.teacher.argmax(axis=1)).sum()),
+                "disagreements": disagreements(model, side, rows, names),
+            },
+            "students": [student],
         }
+
+    def columns_of(self, others: Mapping[str, Model]) -> list[dict[str, Any]]:
+        """The figures of students that lack something."""
+        rows, split, said = self._reported()
+        columns = []
+        for name, model in others.items():
+            names = AnswerNames(model.query.atom)
+            side = beside(model, self.task, rows, names, said)
+            columns.append(students_column(name, model, side, self.task, split, names))
+        return columns
+
+    def _reported(self) -> tuple[Sequence[Row], str, Said]:
+        """The rows that figures are of, and what the teacher says of them."""
+        splits = self.source.splits
+        rows, split = (splits.test, "test") if splits.test else (splits.dev, "dev")
+        about = {
+            "name": self.teacher.name,
+            "parameters": self.teacher.num_parameters,
+            "bytes": self.teacher.num_bytes,
+            "inputs_cut": len(self.teacher.backbone.cut),
+            "answers_per_second": round(1 / self._seconds_per_input, 1),
+        }
+        return rows, split, Said(self.of_rows(rows), self.answers, about)
 
     def _ask(self, rows: Sequence[Row], words: Sequence[str], names: AnswerNames, reporter: Reporter) -> None:
         """Fill the table of what the teacher says of rows, and of words where facts are compared."""

@@ -159,6 +159,11 @@ class Teacher:
         return identity_of(self.folder)
 
     @property
+    def num_bytes(self) -> int:
+        """What the weights take on disk."""
+        return sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
+
+    @property
     def num_parameters(self) -> int:
         return sum(p.numel() for p in self.backbone.model.parameters())
 

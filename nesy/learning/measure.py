@@ -54,7 +54,7 @@ def measure(
     column = {text: i for i, text in enumerate(answers)}
     wanted = {name for name in evaluation.slices if any(name == known.name for known in model.core.predicates)}
     for prepared in batches:
-        sliced = _with_derived(model, prepared, wanted)
+        sliced = with_derived(model, prepared, wanted)
         for number, row, own in zip(prepared.index.tolist(), sliced, prepared.target.tolist(), strict=True):
             rows[number] = row
             target[number] = column[str(prepared.batch.answers[own])] if own >= 0 else own
@@ -66,7 +66,7 @@ def measure(
     )
 
 
-def _with_derived(model: Model, prepared: Prepared, predicates: set[str]) -> Sequence[Row]:
+def with_derived(model: Model, prepared: Prepared, predicates: set[str]) -> Sequence[Row]:
     """The rows with a column for each predicate of the rules that slices them: whether it may hold of the row.
 
     The predicates are asked for by themselves: the batch's graph has only what its query depends on.

@@ -61,29 +61,43 @@ class Run:
     def __str__(self) -> str:
         lines = [str(self.test or self.dev)]
         if teacher := self.extra.get("teacher"):
-            lines += ["", *_beside(self, teacher), ""]
+            lines += ["", *_beside(teacher, self.extra["students"]), ""]
         lines.append(f"best of {self.epochs} epochs: {self.best_epoch}; {self.seconds:.1f} s")
         lines.append(f"run: {self.folder}")
         return "\n".join(lines)
 
 
-def _beside(run: Run, teacher: Mapping[str, Any]) -> list[str]:
-    """Student and teacher in two columns."""
-    student = (run.test or run.dev).to_dict()
-    rows = [("accuracy", *(f"{each['accuracy']:.2%}" for each in (student, teacher)))]
-    for name, figures in student["slices"].items():
-        other = teacher["slices"].get(name)  # a slice by a rule's predicate is known of the student only
-        rows.append((name, f"{figures['accuracy']:.2%}", f"{other['accuracy']:.2%}" if other else "-"))
-    rows.append(("log-loss", f"{student['log_loss']:.4f}", f"{teacher['log_loss']:.4f}"))
-    rows.append(("ece", f"{student['ece']:.4f}", f"{teacher['ece']:.4f}"))
-    rows.append(("parameters", f"{run.extra['parameters']:,}", f"{teacher['parameters']:,}"))
-    rows.append(("answers/s", f"{student['answers_per_second']:,.0f}", f"{teacher['answers_per_second']:,.0f}"))
-    width = max(len(name) for name, _, _ in rows)
-    lines = [f"{'':<{width}} {'student':>12} {'teacher':>12}"]
-    lines += [f"{name:<{width}} {left:>12} {right:>12}" for name, left, right in rows]
+def _beside(teacher: Mapping[str, Any], students: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The student, its teacher and the students that lack something, a column each."""
+    student, *others = students
+    columns = [("student", student), ("teacher", teacher), *((str(other["name"]), other) for other in others)]
+    rows = [("accuracy", [f"{each['accuracy']:.2%}" for _, each in columns])]
+    for name in student["slices"]:
+        cells = [each["slices"].get(name) for _, each in columns]
+        rows.append((name, [f"{cell['accuracy']:.2%}" if cell else "-" for cell in cells]))
+    if student["groups"]:
+        cells = [each["groups"] for _, each in columns]
+        rows.append(("all of a group", [f"{cell['all_right']:.2%}" if cell else "-" for cell in cells]))
+    for name, key, form in (
+        ("log-loss", "log_loss", ".4f"),
+        ("ece", "ece", ".4f"),
+        ("agreement", "agreement", ".2%"),
+        ("KL from teacher", "kl", ".4f"),
+        ("rules violated", "violations", ",d"),
+        ("parameters", "parameters", ",d"),
+        ("bytes", "bytes", ",d"),
+        ("answers/s", "answers_per_second", ",.0f"),
+    ):
+        is_distance = key in ("agreement", "kl")
+        rows.append(
+            (name, ["-" if is_distance and each is teacher else format(each[key], form) for _, each in columns])
+        )
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{'':<{width}} " + " ".join(f"{title:>12}" for title, _ in columns)]
+    lines += [f"{name:<{width}} " + " ".join(f"{cell:>12}" for cell in cells) for name, cells in rows]
     lines.append(
-        f"they agree on {teacher['agreement']:.2%} of the rows; KL from the teacher {teacher['kl']:.4f} nats; "
-        f"{teacher['num_disagreements']:,} disagreements, the surest in {METRICS_FILE}"
+        f"{teacher['num_disagreements']:,} inputs on which student and teacher differ; the surest, each with its "
+        f"proof, are in {METRICS_FILE}"
     )
     return lines
 

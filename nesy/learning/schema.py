@@ -139,6 +139,9 @@ class DistillationTable:
         high=10_000_000,
     )
     trust: bool = key("Weigh the teacher's term of a labelled row by the chance it gives to the row's answer.", False)
+    plain: str = key(
+        "A rule file without the rules whose worth is to be shown: a student with it joins the table.", "", is_path=True
+    )
     head_epochs: int = key("Epochs of training a head on a sentence encoder (`--head train`).", 30, low=1, high=10_000)
     head_learning_rate: float = key("Step size of that head.", 1e-2, above=0.0, high=10.0)
     lora_rank: int = key("Rank of the updates of fine-tuning (`--lora`).", 8, low=1, high=1024)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -201,6 +201,14 @@ def training_identity(
     sources = {rule.span.source.text for rule in (*program.core.rules, *program.core.constraints) if rule.span}
     parts = [task.document(), sorted(sources), source.fingerprint, seed, extension.name, dict(extension.settings)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def with_extra(run: Run, extra: Mapping[str, Any]) -> Run:
+    """The run with more figures in its metrics.json, written anew."""
+    more = replace(run, extra={**run.extra, **extra})
+    texts = [(run.folder / name).read_text(encoding="utf-8") for name in (TASK_FILE, LOG_FILE)]
+    _save(more, run.model, json.loads(texts[0]), texts[1])
+    return more
 
 
 def _save(run: Run, model: Model, document: dict[str, Any], log: str) -> None:

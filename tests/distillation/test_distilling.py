@@ -26,20 +26,87 @@ def test_with_all_weight_on_it_a_student_says_what_a_random_teacher_says(
     assert saved["method"] == "distillation"
     assert saved["teacher"]["rows"] == 30
     lines = str(run).splitlines()
-    assert "student      teacher" in next(line for line in lines if "teacher" in line)
-    assert any(line.startswith("they agree on ") for line in lines)
+    assert "student      teacher   no teacher" in next(line for line in lines if "teacher" in line)
+    assert any("inputs on which student and teacher differ" in line for line in lines)
     assert len(saved["teacher"]["disagreements"]) == min(20, saved["teacher"]["num_disagreements"])
+    student, alone = saved["students"]
+    assert (student["name"], alone["name"]) == ("student", "no teacher")
+    assert student["accuracy"] == saved["test"]["accuracy"]
+    assert student["kl"] < alone["kl"]
+    assert student["agreement"] > alone["agreement"]
+    assert (student["bytes"], student["violations"]) == (alone["bytes"], 0)
 
 
-def test_slices_by_a_rule_are_the_students_alone(make_teacher: Make, mood: Path, tmp_path: Path) -> None:
+def test_disagreements_come_with_the_students_proof(make_teacher: Make, mood: Path, tmp_path: Path) -> None:
+    run = distill(mood, make_teacher(), tmp_path / "run", weight=0.0, compare=False, device="cpu", progress=False)
+    first = run.extra["teacher"]["disagreements"][0]
+    (student,), (teacher,) = first["student"].keys(), first["teacher"].keys()
+    assert student != teacher
+    assert f"label({student})" in first["because"]
+    assert f"“{first['input']['text'].split()[0]}”" in first["because"]  # the word that the rule asks about
+    assert not first["excluded_by_rules"]
+    assert [each["name"] for each in run.extra["students"]] == ["student"]
+
+
+def test_an_answer_that_no_rule_leads_to_counts_as_a_violation_of_the_teachers(
+    make_teacher: Make, mood: Path, tmp_path: Path
+) -> None:
+    program = (
+        (mood / "program.nesy")
+        .read_text()
+        .replace(
+            "label(P) :- leans(0, P).",
+            'label(positive) :- leans(0, positive).\nlabel(negative) :- leans(0, negative), not token(1, "soup").',
+        )
+    )
+    (mood / "program.nesy").write_text(program)
+    rows = [json.loads(line) for line in (mood / "test.jsonl").read_text().splitlines()]
+    kept = [row for row in rows if not (row["label"] == "negative" and row["text"].endswith("soup"))]
+    (mood / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+    train_rows = [json.loads(line) for line in (mood / "train.jsonl").read_text().splitlines()]
+    (mood / "train.jsonl").write_text("".join(json.dumps(r) + "\n" for r in train_rows if "soup" not in r["text"]))
+    teacher = make_teacher()
+    run = distill(mood, teacher, tmp_path / "run", compare=False, epochs=1, device="cpu", progress=False)
+    soups = sum(row["text"].endswith("soup") for row in kept)
+    assert run.extra["students"][0]["violations"] == 0
+    assert 0 <= run.extra["teacher"]["violations"] <= soups
+    excluded = [one for one in run.extra["teacher"]["disagreements"] if one["excluded_by_rules"]]
+    assert len(excluded) == run.extra["teacher"]["violations"]
+    assert all(one["input"]["text"].endswith("soup") and "negative" in one["teacher"] for one in excluded)
+
+
+def test_a_rule_file_without_the_rules_gives_a_student_to_compare_with(
+    make_teacher: Make, mood: Path, tmp_path: Path
+) -> None:
+    (mood / "plain.nesy").write_text((mood / "program.nesy").read_text().replace("leans(0, P)", "leans(1, P)"))
+    with (mood / "task.toml").open("a") as task:
+        task.write('plain = "plain.nesy"\n')
+    run = distill(mood, make_teacher(), tmp_path / "run", device="cpu", progress=False)
+    student, _, plain = run.extra["students"]
+    assert plain["name"] == "no rules"
+    assert plain["accuracy"] < student["accuracy"]  # it looks at the second word, which says nothing
+    stamp = (tmp_path / "run-no-rules" / "model.safetensors").stat().st_mtime_ns
+    distill(mood, make_teacher(), tmp_path / "run", device="cpu", progress=False, temperature=3.0)
+    assert (tmp_path / "run-no-rules" / "model.safetensors").stat().st_mtime_ns == stamp  # trained once
+    (mood / "plain.nesy").write_text((mood / "program.nesy").read_text())
+    distill(mood, make_teacher(), tmp_path / "run", device="cpu", progress=False)
+    assert (tmp_path / "run-no-rules" / "model.safetensors").stat().st_mtime_ns != stamp
+
+
+def test_slices_by_a_rule_are_in_the_table_of_all(make_teacher: Make, mood: Path, tmp_path: Path) -> None:
     with (mood / "program.nesy").open("a") as rules:
         rules.write('sweet :- token(0, "good").\n')
     with (mood / "task.toml").open("a") as task:
         task.write('\n[evaluation]\nslices = ["sweet"]\n')
     run = distill(mood, make_teacher(), tmp_path / "run", epochs=1, device="cpu", progress=False)
-    sliced = [line.split() for line in str(run).splitlines() if line.startswith("sweet=")]
-    assert [cells[0] for cells in sliced[:2]] == ["sweet=false", "sweet=true"]  # the query does not depend on it
-    assert [cells[-1] for cells in sliced[2:]] == ["-", "-"]
+    lines = (mood / "test.jsonl").read_text().splitlines()
+    sweet = sum(json.loads(line)["text"].startswith("good") for line in lines)
+    for column in (run.extra["teacher"], *run.extra["students"]):
+        assert {name: figures["rows"] for name, figures in column["slices"].items()} == {
+            "sweet=true": sweet,
+            "sweet=false": 30 - sweet,
+        }
+    assert len([line for line in str(run).splitlines() if line.startswith("sweet=true")]) == 2
 
 
 def test_a_head_trained_on_the_labelled_rows_makes_a_sentence_encoder_a_teacher(

@@ -134,7 +134,7 @@ class TextEncoder(WordEncoder):
         vectors = self._hypervectors(layout)
         scores = {}
         for name, rows in layout.rows.items():
-            scores[name] = self.readouts[name](vectors[torch.from_numpy(rows).to(vectors.device)])
+            scores[name] = self.readouts[name](vectors.index_select(0, torch.from_numpy(rows).to(vectors.device)))
         return scores
 
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
@@ -194,7 +194,7 @@ class TextEncoder(WordEncoder):
     def _bound(self, layout: Layout) -> Tensor:
         """Each piece's vector bound with its place in the word. Shapes: -> [P, rank]"""
         piece, place = (torch.from_numpy(a).to(self.device) for a in (layout.piece, layout.place))
-        return self.narrow.bind(self.piece_vectors[piece], self.places[place])
+        return self.narrow.bind(self.piece_vectors.index_select(0, piece), self.places[place])
 
     def _bundles(self, layout: Layout, bound: Tensor) -> Tensor:
         """Sums of bound pieces for each row of the layout, linear in them. Shapes: [*B, P, rank] -> [*B, rows, D]"""
@@ -204,27 +204,34 @@ class TextEncoder(WordEncoder):
         if self.training and self.options.word_dropout:
             words = words * (torch.rand(words.shape[-2], 1, device=device) >= self.options.word_dropout)
         words = nn.functional.dropout(words, self.options.dropout, self.training)
-        if self.lift is not None:
-            words = words @ self.lift
-        bundles = words
-        if self.distances is not None:
-            around = torch.from_numpy(layout.around(self.options.context)).to(device)
-            bundles = self.model.superpose(self.model.bind(words[..., around, :], self.distances))
+        around = torch.from_numpy(layout.around(self.options.context)).to(device) if self.options.context else None
+        members = words if around is None else words.index_select(-2, around.flatten()).unflatten(-2, around.shape)
+        bundles = self._lifted(members, self.distances)
         if self.key is None and not layout.has_text_rows:
             return bundles
         text = torch.from_numpy(layout.text).to(device)
         sizes = torch.bincount(text, minlength=layout.num_texts).clamp(min=1).to(words.dtype)
         if self.key is not None:
-            whole = self.model.bind(self._sums(words, text, sizes), self.key)
-            bundles = bundles + torch.cat([whole[..., text, :], torch.zeros_like(whole[..., :1, :])], dim=-2)
+            whole = self._lifted(_sums(words, text, sizes), self.key)
+            bundles = bundles + torch.cat([whole.index_select(-2, text), torch.zeros_like(whole[..., :1, :])], dim=-2)
         if layout.has_text_rows:
-            bundles = torch.cat([bundles, self._sums(bundles, text, sizes)], dim=-2)
+            bundles = torch.cat([bundles, _sums(bundles, text, sizes)], dim=-2)
         return bundles
 
-    def _sums(self, words: Tensor, text: Tensor, sizes: Tensor) -> Tensor:
-        """The bundle of each text, as large as that of one word. Shapes: [*B, W + 1, D] -> [*B, T, D]"""
-        sums = words.new_zeros(*words.shape[:-2], len(sizes), self.options.dim).index_add(-2, text, words[..., :-1, :])
-        return sums / sizes.sqrt()[:, None]
+    def _lifted(self, words: Tensor, bound_with: Tensor | None) -> Tensor:
+        """Words as hypervectors, bound with a key if there is one; members with a key each are bundled.
+
+        A lifted member that is bound is one matrix product, and so is the bundle of several.
+
+        Shapes: words [*B, rank], bound_with [D] -> [*B, D]; words [*B, M, rank], bound_with [M, D] -> [*B, D]
+        """
+        if bound_with is None:
+            return words if self.lift is None else words @ self.lift
+        if bound_with.ndim == 1:
+            return self.model.bind(words, bound_with) if self.lift is None else words @ (self.lift * bound_with)
+        if self.lift is None:
+            return self.model.superpose(self.model.bind(words, bound_with))
+        return words.flatten(-2) @ (self.lift * bound_with[:, None]).flatten(0, 1)
 
     def _read(self, payload: Payload) -> Reading:
         text = _text_of(payload, self.options.field)
@@ -251,3 +258,9 @@ def _text_of(payload: Payload, name: str) -> str:
     if not isinstance(text, str):
         raise DataError(f"field `{name}`: expected a text, found {text!r:.60}")
     return text
+
+
+def _sums(words: Tensor, text: Tensor, sizes: Tensor) -> Tensor:
+    """The bundle of each text, as large as that of one word. Shapes: [*B, W + 1, D] -> [*B, T, D]"""
+    sums = words.new_zeros(*words.shape[:-2], len(sizes), words.shape[-1]).index_add(-2, text, words[..., :-1, :])
+    return sums / sizes.sqrt()[:, None]
