@@ -10,28 +10,29 @@ from pathlib import Path
 from typing import Any
 
 from nesy import solver
-from nesy.diagnostics import Diagnostic
+from nesy.diagnostics import Diagnostic, by_position
 from nesy.errors import ProgramError, QueryError, near_name
 from nesy.language import Checked, ast, check_program, load_program, parse, parse_program, parse_query
 from nesy.language.core import Atom, BodyLiteral, CoreProgram, Literal, Signature
 from nesy.language.files import dialect_of, read_file
 from nesy.language.pretty import format_text
 from nesy.run_folder import write_text
-from nesy.solver import Consistency, Property, check_constraints
+from nesy.solver import Consistency, Property, check_constraints, static_warnings
 
 _CLAIM = "<property>"  # the name of its text in messages
 
 
 @dataclass(frozen=True)
 class Report:
-    """All there is to say of a rule file; `consistency` is None where it has errors."""
+    """All there is to say of a rule file; `consistency` is None where it has errors, `proved` are Z3's warnings."""
 
     checked: Checked
     consistency: Consistency | None
+    proved: tuple[Diagnostic, ...] = ()
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        return self.checked.diagnostics
+        return tuple(by_position([*self.checked.diagnostics, *self.proved]))
 
     @property
     def is_ok(self) -> bool:
@@ -77,8 +78,10 @@ def check(path: str | Path) -> Report:
     Raises: NesyError if the file cannot be read; mistakes in it are in the report.
     """
     checked = check_program(path)
-    consistency = check_constraints(checked.program) if checked.program is not None else None
-    return Report(checked, consistency)
+    if checked.program is None:
+        return Report(checked, None)
+    consistency = check_constraints(checked.program)
+    return Report(checked, consistency, tuple(static_warnings(checked.program, consistency)))
 
 
 def prove(

@@ -1,7 +1,7 @@
 """The catalogue of diagnostics: every message the language can give, in one place.
 
 `report` makes a diagnostic of an entry. `docs/diagnostics.md` is generated from this file
-(`python -m nesy.language.catalogue_page`), and the tests run each entry's wrong program and its correction.
+(`python -m nesy.tools.catalogue_page`), and the tests run each entry's wrong program and its correction.
 """
 
 from __future__ import annotations
@@ -575,5 +575,54 @@ _WARNINGS = (
     ),
 )
 
-_ALL = (*_READING, *_NAMES, *_STRATA, *_CHANCE, *_DECLARATIONS, *_NAMESPACES, *_PROLOG, *_WARNINGS)
+# By Z3: `nesy check` gives these, and the language alone does not.
+_PROOFS = (
+    Entry(
+        "N801",
+        "Comparisons that contradict each other",
+        "these comparisons never hold together, so this {what}",
+        severity="warning",
+        wrong="age(ann, 31).\nteen(X) :- age(X, A), A < 13, A > 19.",
+        right="age(ann, 31).\nteen(X) :- age(X, A), A >= 13, A <= 19.",
+    ),
+    Entry(
+        "N802",
+        "A rule that adds nothing",
+        "this rule is redundant: {why}",
+        severity="warning",
+        wrong="age(ann, 31).\nadult(X) :- age(X, A), A >= 18.\nadult(X) :- age(X, A), A > 20.",
+        right="age(ann, 31).\nadult(X) :- age(X, A), A >= 18.",
+    ),
+    Entry(
+        "N803",
+        "A constraint that is never violated",
+        "the rules can never violate this constraint",
+        note="proved over all databases of at most {size} values",
+        hint="leave it out, or look for a mistake in the rules that should be able to violate it",
+        severity="warning",
+        wrong="#input seen(x).\n#input known(x).\nnew(X) :- seen(X), not known(X).\n:- new(X), known(X).",
+        right="#input seen(x).\n#input known(x).\nnew(X) :- seen(X).\n:- new(X), known(X).",
+    ),
+    Entry(
+        "N804",
+        "Constraints that no world satisfies",
+        "no world satisfies {what}",
+        severity="warning",
+        wrong="0.5::rain.  0.5::sun.\nwet :- rain.\n:- wet.\n:- not rain.",
+        right="0.5::rain.  0.5::sun.\nwet :- rain.\n:- wet.\n:- not rain, not sun.",
+    ),
+    Entry(
+        "N805",
+        "A reasoning shortcut",
+        "another labelling of `{name}` gives the same answers",
+        note="{exchange}: both {one} and {other} give {answers}",
+        hint="the answers cannot teach which is which: ask for something that tells them apart, or label some of them",
+        severity="warning",
+        wrong="#input image(i).\n#neural bit(I) -> {0, 1} :- image(I).\nsame :- bit(0, X), bit(1, X).\n#query same.",
+        right="#input image(i).\n#neural bit(I) -> {0, 1} :- image(I).\nsame :- bit(0, X), bit(1, X).\n#query same.\n"
+        "set :- bit(0, 1).\n#query set.",
+    ),
+)
+
+_ALL = (*_READING, *_NAMES, *_STRATA, *_CHANCE, *_DECLARATIONS, *_NAMESPACES, *_PROLOG, *_WARNINGS, *_PROOFS)
 CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.code: entry for entry in _ALL})

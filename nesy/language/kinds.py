@@ -202,6 +202,19 @@ def infer(
     return kinds
 
 
+def of_program(program: core.CoreProgram) -> Kinds:
+    """The kinds of a checked program's columns; inputs and what nothing defines may hold anything."""
+    defined = {fact.signature for fact in program.facts}
+    defined.update(head.signature for rule in program.rules for head in rule.heads)
+    defined.update(table.signature for table in program.tables)
+    given = {
+        signature: (ANY,) * signature.arity
+        for signature, predicate in program.predicates.items()
+        if predicate.kind == "input" or signature in program.open or signature not in defined
+    }
+    return infer(program.facts, program.rules, program.tables, program.predicates, given, {})
+
+
 def _follow(kinds: Kinds, rules: list[core.Rule]) -> None:
     waiting_for: dict[core.Signature, list[int]] = {}
     for number, rule in enumerate(rules):

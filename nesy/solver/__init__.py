@@ -6,6 +6,7 @@ smallest_change                       the fewest, most probable other outcomes a
 why_not                               the rules that could have given an answer, the fewest facts that would
 never, always, equivalent             properties of rules over all small databases
 entails, entailments                  true, false or unknown, where predicates are open
+static_warnings                       what a check warns of: rules that add nothing, shortcuts and so on
 repair, explain_impossible            conflicts of proposals with constraints; evidence that no world meets
 """
 
@@ -17,6 +18,7 @@ from nesy.solver.inferences import Inference
 from nesy.solver.missing import why_not
 from nesy.solver.open_world import Entailment, entailments, entails
 from nesy.solver.properties import Property, always, equivalent, never
+from nesy.solver.static_checks import static_warnings
 
 __all__ = [
     "Certificate",
@@ -38,5 +40,6 @@ __all__ = [
     "never",
     "repair",
     "smallest_change",
+    "static_warnings",
     "why_not",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nesy.language.catalogue import CATALOGUE, Entry
-from nesy.language.catalogue_page import check_example, page
+from nesy.tools.catalogue_page import check_example, page
 
 ENTRIES = [pytest.param(entry, id=code) for code, entry in CATALOGUE.items()]
 
@@ -20,12 +20,12 @@ def test_the_wrong_program_gives_the_diagnostic(entry: Entry):
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_correction_gives_no_error_and_not_this_diagnostic(entry: Entry):
     checked = check_example(entry, entry.right)
-    assert checked.program is not None, [d.render() for d in checked.diagnostics]
+    assert checked.checked.program is not None, [d.render() for d in checked.diagnostics]
     assert entry.code not in [d.code for d in checked.diagnostics]
 
 
 def test_the_page_of_diagnostics_is_up_to_date():
     path = Path(__file__).parents[2] / "docs" / "diagnostics.md"
     assert path.read_text(encoding="utf-8") == page(), (
-        "run: python -m nesy.language.catalogue_page > docs/diagnostics.md"
+        "run: python -m nesy.tools.catalogue_page > docs/diagnostics.md"
     )

@@ -1,4 +1,4 @@
-"""The page of diagnostics, made from the catalogue: `python -m nesy.language.catalogue_page > docs/diagnostics.md`."""
+"""The page of diagnostics, made from the catalogue: `python -m nesy.tools.catalogue_page > docs/diagnostics.md`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import sys
 import tempfile
 from pathlib import Path
 
+from nesy.checking import Report, check
 from nesy.language.catalogue import CATALOGUE, Entry
-from nesy.language.program import Checked, check_program
 
 _INTRODUCTION = """# Diagnostics
 
 Every message of the rule language has a code. This page shows, for each, a program that is wrong in this way,
 what is printed for it, and the program put right. It is generated from the catalogue in
-`nesy/language/catalogue.py` by `python -m nesy.language.catalogue_page > docs/diagnostics.md`; the tests run every
+`nesy/language/catalogue.py` by `python -m nesy.tools.catalogue_page > docs/diagnostics.md`; the tests run every
 program on it.
 """
 # Longer programs (those about size limits) are cut in the page.
 _MAX_WIDTH = 110
 
 
-def check_example(entry: Entry, text: str) -> Checked:
+def check_example(entry: Entry, text: str) -> Report:
     """What the checker says of one of an entry's programs, in a folder with the entry's files."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in entry.files.items():
             (Path(folder) / name).write_text(content, encoding="utf-8")
         path = Path(folder) / ("wrong.pl" if entry.dialect == "problog" else "wrong.nesy")
         path.write_text(text + "\n", encoding="utf-8")
-        return check_program(path)
+        return check(path)
 
 
 def page() -> str:
