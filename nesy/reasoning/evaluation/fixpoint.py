@@ -81,6 +81,7 @@ class _Round:
                 self.state.guard.added(form.rule, -(-new * len(keys) // max(total, 1)))
             progress |= new > 0
         self.produced.clear()
+        self.state.watch()
         return progress
 
 
@@ -140,6 +141,7 @@ def _by_bits(rules: Sequence[tuple[RuleForm, tuple[int, ...], list[BodyAtom]]], 
     if not is_dense_enough(len(ids), rows):
         return False
     state.guard.enter(rules[0][0].rule)
+    state.guard.reserve(len(signatures) * len(ids) ** 2 // 4)  # a bit for each pair, and as much again at work
     pairs: dict[Signature, Pairs] = {}
     for signature in signatures:
         run = state.relation(signature).settle()

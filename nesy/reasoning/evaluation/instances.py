@@ -56,6 +56,7 @@ def record_group(group: Group, state: State, recorder: Recorder) -> None:
             relation = state.relation(signature)
             keys = relation.packing.repack(part.packing, part.keys)
             state.guard.added(part.form.rule, relation.advance(keys.copy()))
+            state.watch()
         _number(loud, state, recorder)
     _record(group.is_recursive, state, recorder, instances, given)
 

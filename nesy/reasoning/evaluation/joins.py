@@ -117,7 +117,9 @@ def _join(step: Join, table: Table, sources: Sources) -> Table:
 
 
 def _join_run(step: Join, table: Table, run: Run, records: bool, guard: Guard) -> Table:
-    source, row = match(run, step.bound, _probes(step, table), table.size, guard.expect)
+    kept = len(table.columns) if step.keep is None else len(step.keep)
+    width = 2 + kept + len(step.free) + len(table.rows) + records
+    source, row = match(run, step.bound, _probes(step, table), table.size, lambda rows: guard.expect(rows, width))
     if step.same:
         columns = run.columns
         equal = np.ones(len(row), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Limits on time and size, and the guard that watches them while rules run."""
+"""Limits on time, size and memory, and the guard that watches them while rules run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from nesy.language.core import Rule
 from nesy.language.functions import FunctionError
 from nesy.reasoning.evaluation.interning import DepthError
 
+_ROWS = 65_536  # added between two measurements of memory: at least half a megabyte
+_STEPS = 1_024  # measurements up to a small limit, at most
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -19,7 +22,9 @@ class Limits:
 
     `tuples` counts derived rows of all relations, `instances` the rows of the largest join, `depth` how deeply
     structures may be nested, `rounds` how often a recursion may be applied, `results` how many results one
-    aggregate may have.
+    aggregate may have, `memory` what relations, their indexes, recorded derivations and the join at hand may take.
+
+    Units: `seconds` of wall clock, `memory` in bytes.
     """
 
     seconds: float | None = 120.0
@@ -28,6 +33,7 @@ class Limits:
     rounds: int | None = 100_000
     depth: int = 400
     results: int = 100_000
+    memory: int | None = 4 * 2**30  # half of a small laptop's
 
 
 @dataclass
@@ -43,6 +49,8 @@ class Guard:
     limits: Limits
     start: float = field(default_factory=time.perf_counter)
     tuples: int = 0
+    held: int = 0  # bytes, when last measured
+    _unmeasured: int = 0  # rows added since then
     _growth: dict[int, tuple[Rule, _Growth]] = field(default_factory=dict[int, tuple[Rule, _Growth]])
     _rule: Rule | None = None
 
@@ -61,17 +69,38 @@ class Guard:
         entry[1].rows += rows
         entry[1].rounds += 1
         self.tuples += rows
+        self._unmeasured += rows
         limit = self.limits.tuples
         if limit is not None and self.tuples > limit:
             raise LimitError(self._report(f"the limit of {limit:,} derived tuples was reached", f"tuples={2 * limit}"))
 
-    def expect(self, rows: int) -> None:
-        """A join is about to have this many rows."""
+    @property
+    def is_due(self) -> bool:
+        """Whether so much was added that memory should be measured again."""
+        limit = self.limits.memory
+        return limit is not None and self._unmeasured > min(_ROWS, limit // _STEPS)
+
+    def hold(self, held: int) -> None:
+        """The evaluation holds this many bytes."""
+        self.held, self._unmeasured = held, 0
+        self.reserve(0)
+
+    def reserve(self, more: int) -> None:
+        """Some more bytes are about to be needed."""
+        limit = self.limits.memory
+        if limit is not None and self.held + more > limit:
+            needed = f", with {_size(more)} about to be needed" if more else ""
+            what = f"the memory limit of {_size(limit)} was reached{needed}"
+            raise LimitError(self._report(what, f"memory={2 * max(limit, self.held + more)}", not more))
+
+    def expect(self, rows: int, columns: int = 2) -> None:
+        """A join is about to have this many rows, of this many columns."""
         limit = self.limits.instances
         if limit is not None and rows > limit:
             raise LimitError(
                 self._report(f"a join of {rows:,} rows is over the limit of {limit:,}", f"instances={2 * rows}", False)
             )
+        self.reserve(8 * rows * columns)
 
     def round(self, number: int) -> None:
         limit = self.limits.rounds
@@ -100,6 +129,17 @@ def naming(rule: Rule) -> Iterator[None]:
         yield
     except (FunctionError, DepthError) as error:
         raise type(error)(f"{error}\n  in {describe(rule)}") from None
+
+
+def _size(num_bytes: int) -> str:
+    """
+    >>> [_size(n) for n in (500, 2_000_000, 4 * 2**30)]
+    ['500 bytes', '1.9 MB', '4.0 GB']
+    """
+    for unit, name in ((2**30, "GB"), (2**20, "MB"), (2**10, "kB")):
+        if num_bytes >= unit:
+            return f"{num_bytes / unit:.1f} {name}"
+    return f"{num_bytes} bytes"
 
 
 def describe(rule: Rule) -> str:

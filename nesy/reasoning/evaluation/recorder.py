@@ -135,6 +135,11 @@ class Recorder:
     base_of: dict[Signature, int] = field(default_factory=dict[Signature, int])
     _sole: dict[int, tuple[Index, Mask]] = field(default_factory=dict[int, "tuple[Index, Mask]"])
 
+    @property
+    def num_bytes(self) -> int:
+        """What the recorded derivations take."""
+        return sum(block.head.nbytes + block.body.nbytes for block in self.blocks)
+
     def add_relation(self, signature: Signature, sampled: bool, run: Run) -> int:
         """Number the rows of a complete relation."""
         base = self.base_of[signature] = self.num_nodes

@@ -137,6 +137,12 @@ class JoinIndex:
         dense = packing.is_direct and (1 << packing.bits) <= 8 * len(keys) + 64
         self._ptr = csr(keys, 1 << packing.bits) if dense else None
 
+    @property
+    def num_bytes(self) -> int:
+        """What the index takes besides the run's own rows."""
+        order = 0 if self.order is None else self.order.nbytes + self.keys.nbytes
+        return order + (0 if self._ptr is None else self._ptr.nbytes)
+
     def ranges(self, columns: Columns, size: int) -> tuple[Index, Index]:
         """For each probe row, where its matches start and how many there are."""
         probes = self.packing.pack(columns, size, insert=False)
@@ -158,6 +164,12 @@ class Run:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def num_bytes(self) -> int:
+        """What the rows and what was derived from them to find them take."""
+        columns = sum(column.nbytes for column in self._columns or ())
+        return self.keys.nbytes + columns + sum(index.num_bytes for index in self._indexes.values())
 
     @property
     def columns(self) -> list[Index]:
@@ -234,6 +246,11 @@ class Relation:
 
     def __len__(self) -> int:
         return sum(len(run) for run in self._runs())
+
+    @property
+    def num_bytes(self) -> int:
+        """What all rows and their indexes take."""
+        return sum(run.num_bytes for run in self._runs())
 
     def pack(self, columns: Columns, size: int) -> Index:
         return self.packing.pack(columns, size)

@@ -23,6 +23,8 @@ from nesy.reasoning.evaluation.rules import BodyAtom
 if TYPE_CHECKING:
     from nesy.reasoning.evaluation.aggregates import AggregateStore
 
+_ENTRY = 200  # bytes of one value in the table, about: a key, an entry, and the value itself
+
 Sample = Mapping[Signature, Sequence[Sequence[Value]]]
 
 
@@ -52,6 +54,21 @@ class State:
             arity = signature.arity + sampled
             relation = self.relations[signature] = Relation(self.space, arity, sampled)
         return relation
+
+    @property
+    def num_bytes(self) -> int:
+        """What the evaluation holds: relations, values that are no small integers, derivations."""
+        relations = sum(relation.num_bytes for relation in self.relations.values())
+        recorded = self.recorder.num_bytes if self.recorder is not None else 0
+        return relations + recorded + _ENTRY * len(self.space.interner)
+
+    def watch(self) -> None:
+        """Check the limit on memory, if enough has been added since the last time.
+
+        Raises: LimitError.
+        """
+        if self.guard.is_due:
+            self.guard.hold(self.num_bytes)
 
     def load(self, samples: Sequence[Sample]) -> None:
         """Add the program's facts, and the samples' facts with their sample.
