@@ -113,9 +113,21 @@ _CHILDREN: Mapping[type, Callable[[Any], tuple[Any, ...]]] = MappingProxyType(
 
 def variables(node: object) -> Iterator[ast.Variable]:
     """All occurrences of variables in a syntax tree, from left to right."""
-    for item in walk(node):
-        if isinstance(item, ast.Variable):
-            yield item
+    # Not by `walk`: checking a file asks this several times of every statement, and a generator each is half its time.
+    found: list[ast.Variable] = []
+    todo: list[Any] = [node]
+    while todo:
+        item = todo.pop()
+        kind = item.__class__
+        if kind is ast.Variable:
+            found.append(item)
+        elif kind is tuple:
+            todo.extend(item[::-1])
+        else:
+            children = _CHILDREN.get(kind)
+            if children is not None:
+                todo.extend(children(item))
+    return iter(found)
 
 
 def term_variables(terms: Iterable[core.Expr]) -> Iterator[str]:
