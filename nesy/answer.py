@@ -163,6 +163,12 @@ class Answer:
         """The most probable row."""
         return max(self.rows, key=lambda row: row.p)
 
+    @property
+    def surest(self) -> float:
+        """The share of the best row among all rows, as measuring takes it for how sure an answer is; 0 without any."""
+        total = sum(row.p for row in self.rows)
+        return max(row.p for row in self.rows) / total if total else 0.0
+
     def with_probabilities(self, chances: Mapping[str, float]) -> Answer:
         """The same answer where some facts have other probabilities: the graph is read again, no rule is run.
 

@@ -152,17 +152,30 @@ def ask(
     change: Change = False,
     why_not: WhyNot = None,
     drawing: Drawing = None,
+    abstain_below: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Say nothing where no answer has the chance P, and how often others are wrong"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer one input, with a proof that Z3 has checked."""
     import nesy
 
+    expected = nesy.learning.expected_error(folder, abstain_below) if abstain_below is not None else None
     answer = nesy.Model.from_pretrained(folder, device=device).ask(question)
+    abstains = expected is not None and answer.surest < expected.threshold
     if as_json:
-        _print_json(answer.to_dict(explain=True))
+        about = {"abstains": abstains, "expected": expected.to_dict()} if expected else {}
+        _print_json({**answer.to_dict(explain=True), **about})
+        return
+    if expected is not None and abstains:
+        print(f"no answer: the best one is {answer.surest:.1%} sure, less than {expected.threshold:.0%}")
+        print(expected)
         return
     if drawing is None:
         print(answer.top())
+    if expected is not None:
+        print(expected)
     _show(answer.explain(top=top, change=change), drawing)
     if why_not is not None:
         _show(answer.why_not(why_not), drawing)

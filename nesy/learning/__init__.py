@@ -1,5 +1,6 @@
 """Learning: task folders, the training loop, losses, metrics, checkpoints."""
 
+from nesy.learning.abstention import Expectation, expected_error
 from nesy.learning.crossvalidation import CrossValidation, crossval
 from nesy.learning.evaluation import evaluate
 from nesy.learning.fitting import Fit, fit
@@ -12,6 +13,7 @@ from nesy.learning.verification import Verification, verify
 
 __all__ = [
     "CrossValidation",
+    "Expectation",
     "Fit",
     "Metrics",
     "Run",
@@ -19,6 +21,7 @@ __all__ = [
     "Verification",
     "crossval",
     "evaluate",
+    "expected_error",
     "fit",
     "load_task",
     "new_task",

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nesy.language.core import Atom, Query, Variable
+from nesy.learning.abstention import Confidence
 from nesy.learning.batches import AnswerNames, Prepared
 from nesy.learning.data import Row
 from nesy.learning.losses import normalised
@@ -121,6 +122,7 @@ def summarise(
         confusion=confusion(predicted, target, [names.short(text) for text in answers]),
         reliability=reliability(p, target, evaluation.bins),
         underivable=int((target == -2).sum()),
+        confidence=Confidence.of(p, target),
     )
 
 

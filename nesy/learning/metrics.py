@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.learning.abstention import Confidence
+
 SMALLEST = 1e-12  # probability below which a log is clamped: an impossible answer costs 27.6 nats, not infinity
 
 Floats = NDArray[np.float64]
@@ -79,6 +81,7 @@ class Metrics:
     grouped: GroupFigures | None = None
     underivable: int = 0  # rows whose answer the rules cannot derive from their input
     answers_per_second: float = 0.0
+    confidence: Confidence | None = None  # of each row whose answer is known
 
     @property
     def accuracy(self) -> float:
@@ -122,6 +125,7 @@ class Metrics:
                 for b in self.reliability
             ],
             "underivable": self.underivable,
+            "coverage": [point.to_dict() for point in self.confidence.curve()] if self.confidence else [],
             "answers_per_second": round(self.answers_per_second, 1),
         }
 
@@ -138,6 +142,10 @@ class Metrics:
         )
         if self.grouped:
             lines.append(f"every row right in {self.grouped.all_right:.2%} of {self.grouped.groups:,} groups")
+        if self.confidence and len(self.confidence.chance) > 1:
+            half = next(point for point in self.confidence.curve() if point.coverage >= 0.5)
+            right = 1 - half.wrong / half.answered
+            lines.append(f"the surest {half.coverage:.0%} (at least {half.threshold:.1%} sure): {right:.2%} right")
         if self.underivable:
             lines.append(f"{self.underivable:,} rows have an answer that the rules cannot derive from their input")
         return "\n".join(lines)

@@ -14,6 +14,7 @@ import torch
 
 from nesy.device import choose_device
 from nesy.errors import DataError, RunError
+from nesy.learning.abstention import CONFIDENCE_FILE
 from nesy.learning.batches import AnswerNames, Prepared, in_order, prepare
 from nesy.learning.calibration import calibrate
 from nesy.learning.checkpoint import StateFile
@@ -213,6 +214,7 @@ def with_extra(run: Run, extra: Mapping[str, Any]) -> Run:
 
 def _save(run: Run, model: Model, document: dict[str, Any], log: str) -> None:
     """The run folder, whole or not at all."""
-    model.save(
-        run.folder, metrics=run.metrics_document(), files={TASK_FILE: json.dumps(document, indent=2), LOG_FILE: log}
-    )
+    files = {TASK_FILE: json.dumps(document, indent=2), LOG_FILE: log}
+    if run.dev.confidence is not None:
+        files[CONFIDENCE_FILE] = run.dev.confidence.to_json()
+    model.save(run.folder, metrics=run.metrics_document(), files=files)
