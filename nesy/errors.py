@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,11 +62,20 @@ class MissingExtraError(NesyError):
         super().__init__(f"{feature} needs an optional package: pip install 'nesy[{extra}]'")
 
 
+# Names that one misspelt name is compared with: each takes some ten microseconds, and a file may have many mistakes.
+MAX_NAMES = 200
+
+
 def near_name(name: str, known: Iterable[str]) -> str | None:
     """The known name most like the misspelt one, or None where nothing is near.
 
     >>> near_name("grandparnt", ["parent", "grandparent"])
     'grandparent'
     """
-    matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    candidates = list(islice(known, 10 * MAX_NAMES))
+    if len(candidates) > MAX_NAMES:
+        # In a large program the name is worth a look at those that begin and end alike, and no more.
+        alike = (other for other in candidates if other[:1] == name[:1] and abs(len(other) - len(name)) <= 2)
+        candidates = [other for other in alike if other[-1:] == name[-1:]][: MAX_NAMES // 4]
+    matches = get_close_matches(name, candidates, n=1, cutoff=0.6)
     return matches[0] if matches else None

@@ -18,7 +18,7 @@ from nesy.language.catalogue import report
 from nesy.language.core import RuleFile
 from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.namespaces import Namespace, check_aliases
-from nesy.language.parse import Parsed, parser
+from nesy.language.parse import MAX_ERRORS, Parsed, parser
 from nesy.language.scan import Dialect
 from nesy.source import Source, Span
 
@@ -142,6 +142,8 @@ def _read(source: Source, parsed: Parsed, dialect: Dialect, place: _Place, readi
     reading.broken |= {place.prefix + name for name in parsed.broken}
     for statement in parsed.file.statements:
         match statement:
+            case ast.Include() if len(reading.diagnostics) > MAX_ERRORS:
+                pass  # each looks through folders: so many mistakes are enough
             case ast.Include():
                 _include(statement, place, reading)
             case ast.Constraint(ast.Call("consult", (ast.Call(name, ()) | ast.String(name) as file,)), None, span) if (

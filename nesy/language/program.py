@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -33,7 +34,7 @@ from nesy.language.files import Reading, defined_by, dialect_of, read_file, read
 from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.intervals import interval_tables, required_ends
 from nesy.language.lower import Draft, Lowering, lower_query
-from nesy.language.parse import parser
+from nesy.language.parse import MAX_ERRORS, parser
 from nesy.language.python_functions import PythonFunction, by_name
 from nesy.language.queries import query_for_each
 from nesy.language.scan import Dialect
@@ -210,7 +211,7 @@ def check_reading(reading: Reading, functions: Mapping[tuple[str, int], Function
     """Check what was read already: tools read once and ask more than this."""
     lowering = Lowering(_defined(reading), functions)
     for unit in reading.units:
-        if isinstance(unit.statement, ast.TypeDeclaration):
+        if isinstance(unit.statement, ast.TypeDeclaration) and len(lowering.draft.diagnostics) <= MAX_ERRORS:
             lowering.collect_type(unit.statement)
     for unit in reading.units:
         lowering.add(unit.statement, unit.dialect, unit.folder)
@@ -241,7 +242,7 @@ def check_reading(reading: Reading, functions: Mapping[tuple[str, int], Function
             *draft.diagnostics,
             *check_heads(draft),
             *check_collisions(draft, reading.includes),
-            *check_names(draft, known),
+            *islice(check_names(draft, known), MAX_ERRORS),
             *check_open(draft, known, reading.broken),
             *check_safety(draft),
             *check_types(draft),

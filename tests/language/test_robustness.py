@@ -63,6 +63,8 @@ def test_what_parses_is_formatted_to_the_same_program(text):
         "".join(f"p{i} :- p{i + 1}. " for i in range(3_000)) + "p3000 :- not p0.",
         '#include "' + "x" * 5_000 + '".',
         "p :- " + "\\" * 1_000_000,
+        "".join(f"#type t{i} = t{i + 1}. " for i in range(40_000)),
+        '#include "a". ' * 20_000,
     ],
     ids=lambda text: text[:12],
 )
