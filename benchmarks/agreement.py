@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import exp, lgamma, log
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,8 +78,11 @@ class Tally:
 
     @property
     def covers(self) -> bool:
-        """Whether that share is the stated one, as far as chance allows: three standard errors below at worst."""
-        return self.coverage >= CONFIDENCE - 3 * (CONFIDENCE * (1 - CONFIDENCE) / max(1, self.done["intervals"])) ** 0.5
+        """Whether that share is the stated one, as far as chance allows: so few would come once in 1,000 runs."""
+        number, hits = self.done["intervals"], self.done["intervals with the truth"]
+        odds = log(CONFIDENCE / (1 - CONFIDENCE))
+        whole = lgamma(number + 1) + number * log(1 - CONFIDENCE)
+        return sum(exp(whole - lgamma(i + 1) - lgamma(number - i + 1) + i * odds) for i in range(hits + 1)) >= 1e-3
 
 
 def truth(core: CoreProgram) -> tuple[dict[Row, float], float, int] | None:
