@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nesy.distillation import Teacher, distill
     from nesy.errors import NesyError, ProgramError
     from nesy.language import Functions, function
-    from nesy.learning import crossval, evaluate, fit, new_task, train, verify
+    from nesy.learning import crossval, evaluate, fit, new_task, overview, train, verify
     from nesy.model import Model
     from nesy.program import Program, String
     from nesy.reasoning import Budget, Limits
@@ -44,6 +44,7 @@ _PLACES = {
     "format_file": "checking",
     "function": "language",
     "new_task": "learning",
+    "overview": "learning",
     "prove": "checking",
     "train": "learning",
     "verify": "learning",
@@ -68,6 +69,7 @@ __all__ = [
     "function",
     "load",
     "new_task",
+    "overview",
     "prove",
     "train",
     "verify",

@@ -292,6 +292,21 @@ def new(folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The task f
     print(f"{nesy.new_task(folder)}: try `nesy train {folder}`")
 
 
+@app.command("data")
+def show_data(
+    task: TaskFolder,
+    examples: Annotated[int, typer.Option(min=0, help="How many rows of each split to show")] = 3,
+    seed: Seed = 0,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a task's data as training would, and show it in numbers and examples."""
+    import nesy
+
+    found = nesy.overview(task, data=data, seed=seed, examples=examples)
+    _print_json(found.to_dict()) if as_json else print(found)
+
+
 @app.command("fmt")
 def format_files(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Rule files")],

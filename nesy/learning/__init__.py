@@ -5,6 +5,7 @@ from nesy.learning.crossvalidation import CrossValidation, crossval
 from nesy.learning.evaluation import evaluate
 from nesy.learning.fitting import Fit, fit
 from nesy.learning.metrics import Metrics
+from nesy.learning.overview import Overview, overview
 from nesy.learning.run import Run
 from nesy.learning.scaffold import new_task
 from nesy.learning.task import Task, load_task
@@ -16,6 +17,7 @@ __all__ = [
     "Expectation",
     "Fit",
     "Metrics",
+    "Overview",
     "Run",
     "Task",
     "Verification",
@@ -25,6 +27,7 @@ __all__ = [
     "fit",
     "load_task",
     "new_task",
+    "overview",
     "train",
     "verify",
 ]
