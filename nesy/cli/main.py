@@ -87,12 +87,13 @@ def run(
         float, typer.Option(min=0.0, help="Time limit of running the rules, and of probabilities")
     ] = 120,
     tuples: Annotated[int, typer.Option(min=1, help="Most derived rows")] = 20_000_000,
+    memory: Annotated[float, typer.Option(min=0.001, help="Most memory of running the rules, in GB")] = 4.0,
     epsilon: Annotated[float, typer.Option(min=0.0, help="An interval this narrow is good enough")] = 0.0,
 ) -> None:
     """Answer a rule file's queries with probabilities; exact, or as an interval where the limits end before."""
     import nesy
 
-    limits = nesy.Limits(seconds=seconds, tuples=tuples)
+    limits = nesy.Limits(seconds=seconds, tuples=tuples, memory=int(memory * 1e9))
     program = nesy.load(file)
     if program.core.open:
         _show_truth(program.truth(query, seconds=seconds), explain, drawing, as_json)
