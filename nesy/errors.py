@@ -76,6 +76,6 @@ def near_name(name: str, known: Iterable[str]) -> str | None:
     if len(candidates) > MAX_NAMES:
         # In a large program the name is worth a look at those that begin and end alike, and no more.
         alike = (other for other in candidates if other[:1] == name[:1] and abs(len(other) - len(name)) <= 2)
-        candidates = [other for other in alike if other[-1:] == name[-1:]][: MAX_NAMES // 4]
+        candidates = [other for other in alike if other[-1:] == name[-1:]][: MAX_NAMES // 20]
     matches = get_close_matches(name, candidates, n=1, cutoff=0.6)
     return matches[0] if matches else None
