@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,16 @@ class Answer:
 
     def __getitem__(self, index: int) -> Row:
         return self.rows[index]
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the rows, and why the most probable one holds."""
+        if not self.rows:
+            return "<p>no answers: nothing that matches the query can be derived</p>"
+        lines = [
+            f"<tr><td><code>{escape(row.text)}</code></td><td>{escape(_value(row))}</td><td>{escape(row.method)}</td></tr>"
+            for row in self.rows
+        ]
+        return f"<table>{''.join(lines)}</table>{self.explain()._repr_html_()}"
 
     @property
     def text(self) -> str | None:
@@ -341,9 +352,13 @@ class Answer:
         width = max((len(row.text) for row in self.rows), default=0)
         lines = []
         for row in self.rows:
-            value = f"{row.p:.6g}" if row.lower == row.upper else f"{row.p:.6g} in [{row.lower:.6g}, {row.upper:.6g}]"
-            lines.append(f"{row.text:<{width}}  {value}  {row.method}")
+            lines.append(f"{row.text:<{width}}  {_value(row)}  {row.method}")
         return "\n".join(lines)
+
+
+def _value(row: Row) -> str:
+    """The probability, or the interval it lies in."""
+    return f"{row.p:.6g}" if row.lower == row.upper else f"{row.p:.6g} in [{row.lower:.6g}, {row.upper:.6g}]"
 
 
 @contextmanager

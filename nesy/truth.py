@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from nesy.answer import Explanation
@@ -100,6 +101,12 @@ class Truth:
             why = f"  ({row.found.reason})" if row.found.reason else ""
             lines.append(f"{row.text:<{width}}  {row.verdict}{why}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the rows, and why the first one is what it is."""
+        cells = ((f"<code>{escape(row.text)}</code>", escape(row.verdict)) for row in self.rows)
+        lines = [f"<tr><td>{text}</td><td>{verdict}</td></tr>" for text, verdict in cells]
+        return f"<table>{''.join(lines)}</table>{self.explain()._repr_html_() if self.rows else ''}"
 
     def explain(self, row: Decision | None = None) -> Explanation:
         """The proof of a row (the first, if none is named), or a world in which it holds and one in which it fails."""

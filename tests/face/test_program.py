@@ -72,3 +72,13 @@ def test_every_error_is_a_nesy_error() -> None:
         Program.from_text("p(X) :- q(Y).")
     with pytest.raises(NesyError):
         Program.load("no/such/file.nesy")
+
+
+def test_answers_display_themselves_in_a_notebook() -> None:
+    shown = Program.from_text('0.25::p("<b>"). #query p(X).').query()._repr_html_()
+    assert "<td><code>p(&quot;&lt;b&gt;&quot;)</code></td><td>0.25</td><td>exact</td>" in shown
+    assert "because" in shown
+    assert "no answers" in Program.from_text("p(a) :- q. #input q. #query p(X).").query()._repr_html_()
+    truth = Program.from_text("#open q/0. p :- q. #query p.").truth()._repr_html_()
+    assert "<td><code>p</code></td><td>unknown</td>" in truth
+    assert "a world in which p holds" in truth
