@@ -201,6 +201,9 @@ def distill(
     weight: Annotated[
         float | None, typer.Option(help="Of the teacher's distribution beside the labels, 0 to 1")
     ] = None,
+    compare: Annotated[
+        bool, typer.Option(help="Also train students without the teacher and without the rules, for the table")
+    ] = True,
     epochs: Epochs = None,
     resume: Resume = False,
     as_json: AsJson = False,
@@ -220,6 +223,7 @@ def distill(
         lora=lora,
         temperature=temperature,
         weight=weight,
+        compare=compare,
         epochs=epochs,
         resume=resume,
     )
