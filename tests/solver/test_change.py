@@ -59,24 +59,40 @@ def test_a_change_flips_the_answer_and_none_is_smaller_or_as_small_and_more_prob
         assert change.verdict == "found"
         relevant = set(GraphClauses(graph, [query.literal, *conditions]).choices)
         base = outcomes_of(example, graph, set(change.world), relevant)
-        same = [o for o in with_it if all(o[c] == outcome for c, outcome in base.items())]
-        assert max(map(example.probability, same)) == pytest.approx(max(map(example.probability, with_it)), rel=1e-5)
-        distance = {o: sum(o[c] != outcome for c, outcome in base.items()) for o in good if o not in with_it}
+        own = np.prod([part(example, graph, c, outcome) for c, outcome in base.items()])
+        # Outcomes that nothing here depends on are not in the graph: such a choice is "none of those that are".
+        told = {o: tuple(seen(example, graph, c, o[c]) for c in base) for o in good}
+        weight = {
+            outcomes: np.prod([part(example, graph, c, outcome) for c, outcome in zip(base, outcomes, strict=True)])
+            for outcomes in told.values()
+        }
+        assert tuple(base.values()) in {told[o] for o in with_it}
+        assert own == pytest.approx(max(weight[told[o]] for o in with_it), rel=1e-5)
+        distance = {
+            told[o]: sum(x != y for x, y in zip(told[o], base.values(), strict=True)) for o in good if o not in with_it
+        }
         size = min(distance.values())
         assert len(change.changes) == size
-        own = np.prod([part(example, c, outcome) for c, outcome in base.items()])
-        best = max(
-            np.prod([part(example, c, o[c]) for c in base]) / own for o, number in distance.items() if number == size
-        )
+        best = max(weight[o] / own for o, number in distance.items() if number == size)
         assert change.odds == pytest.approx(best, rel=1e-5)
         changed = {**base, **outcomes_of_changes(example, graph, change.changes)}
-        after = [o for o in good if all(o[c] == outcome for c, outcome in changed.items())]
+        after = [o for o in good if told[o] == tuple(changed.values())]
         assert after and all(atom not in good[o] for o in after)
 
 
-def part(example: Example, choice: int, outcome: int | None) -> float:
-    own = example.choices[choice]
-    return own[outcome][0] if outcome is not None else 1 - sum(p for p, _ in own)
+def leaves_of(example: Example, graph: DerivationGraph, choice: int) -> set[int]:
+    """The outcomes of a choice of the example that are leaves of the graph."""
+    atoms = [atom for _, atom in example.choices[choice]]
+    return {atoms.index(text) for leaf in range(graph.num_leaves) if (text := str(graph.atom_of(leaf))) in atoms}
+
+
+def seen(example: Example, graph: DerivationGraph, choice: int, outcome: int | None) -> int | None:
+    return outcome if outcome in leaves_of(example, graph, choice) else None
+
+
+def part(example: Example, graph: DerivationGraph, choice: int, outcome: int | None) -> float:
+    own = [p for p, _ in example.choices[choice]]
+    return own[outcome] if outcome is not None else 1 - sum(own[i] for i in leaves_of(example, graph, choice))
 
 
 def outcomes_of_changes(example: Example, graph: DerivationGraph, changes) -> dict[int, int | None]:
