@@ -401,7 +401,7 @@ def main() -> None:
         print(f"{done:,} programs in {time.monotonic() - start:.0f} s, {wrong} wrong", flush=True)
         if record:
             found = {"done": tally.done, "refused": tally.refused, "wrong": tally.wrong}
-            record.write_text(json.dumps(found, indent=1), encoding="utf-8")
+            record.write_text(json.dumps(found, indent=1, default=int), encoding="utf-8")
     for name, number in sorted(tally.done.items()):
         print(f"{number:>9,}  {name}")
     print("ProbLog does not accept: " + ", ".join(f"{n:,} {why}" for why, n in tally.refused.most_common()))
