@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from nesy.source import Span
+from nesy.source import Span, node
 
 # -- terms ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Variable:
     """A variable; `_` is one too, each occurrence a different one."""
 
@@ -22,7 +22,7 @@ class Variable:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Number:
     value: int | float
     span: Span = field(compare=False, repr=False)
@@ -34,13 +34,13 @@ class Number:
         return hash(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class String:
     value: str
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Call:
     """A name, maybe applied to terms: a symbol, a compound term, a function call or an atom, by its place.
 
@@ -55,14 +55,14 @@ class Call:
     is_qualified: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ListTerm:
     items: tuple[Term, ...]
     tail: Term | None
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Operation:
     """An arithmetic operator between two terms, or before one. `-p(X)` as an atom is strong negation."""
 
@@ -71,7 +71,7 @@ class Operation:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Element:
     """`terms : conditions` inside an aggregate."""
 
@@ -80,7 +80,7 @@ class Element:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Aggregate:
     """`#sum{ ... }`, standing on a side of a comparison."""
 
@@ -89,7 +89,7 @@ class Aggregate:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Group:
     """Parentheses around something that is not a plain term."""
 
@@ -97,7 +97,7 @@ class Group:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Interval:
     """`low..high` in place of a value: each integer between the ends, both included."""
 
@@ -112,13 +112,13 @@ Term: TypeAlias = Variable | Number | String | Call | ListTerm | Operation | Agg
 # -- bodies --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Negation:
     body: Body
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Comparison:
     """`terms[0] operators[0] terms[1] operators[1] terms[2] ...`, as written."""
 
@@ -127,13 +127,13 @@ class Comparison:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Conjunction:
     parts: tuple[Body, ...]
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Disjunction:
     parts: tuple[Body, ...]
     span: Span = field(compare=False, repr=False)
@@ -145,14 +145,14 @@ Body: TypeAlias = Term | Negation | Comparison | Conjunction | Disjunction
 # -- statements ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Head:
     probability: Term | None
     atom: Term
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Rule:
     """`heads :- body.`; a fact where `body` is None."""
 
@@ -161,14 +161,14 @@ class Rule:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Constraint:
     body: Body
     weight: Term | None
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Include:
     name: str
     alias: str | None
@@ -176,7 +176,7 @@ class Include:
     name_span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class ValueSet:
     """`{a, b, c}`"""
 
@@ -184,7 +184,7 @@ class ValueSet:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Range:
     """`low..high`, both ends included."""
 
@@ -193,7 +193,7 @@ class Range:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class TypeName:
     name: str
     span: Span = field(compare=False, repr=False)
@@ -203,7 +203,7 @@ class TypeName:
 Domain: TypeAlias = ValueSet | Range | TypeName
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class TypeDeclaration:
     name: str
     domain: Domain
@@ -211,7 +211,7 @@ class TypeDeclaration:
     name_span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Declaration:
     """`#pred p(person).` or `#input token(index, word).`"""
 
@@ -220,7 +220,7 @@ class Declaration:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class NeuralDeclaration:
     atom: Term
     domain: Domain | None
@@ -228,7 +228,7 @@ class NeuralDeclaration:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class PredicateName:
     """`p/1`: a predicate by its name and its number of arguments."""
 
@@ -239,7 +239,7 @@ class PredicateName:
     is_qualified: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class OpenDeclaration:
     """`#open p/1, q/2.`"""
 
@@ -247,7 +247,7 @@ class OpenDeclaration:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class FactsFile:
     predicate: Term
     path: str
@@ -255,7 +255,7 @@ class FactsFile:
     path_span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Ask:
     """`#query` or `#evidence`."""
 
@@ -269,7 +269,7 @@ Statement: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Comment:
     """A comment with its marks, for the formatter and for doc texts."""
 

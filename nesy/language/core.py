@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.values import NIL, Value, format_value, inside_functor, predicate_name
-from nesy.source import Source, Span
+from nesy.source import Source, Span, node
 
 
 class Signature(NamedTuple):
@@ -43,17 +43,17 @@ class Signature(NamedTuple):
 # -- terms ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Variable:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Constant:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Structure:
     """A compound term with at least one variable inside; lists use functor `.`."""
 
@@ -61,7 +61,7 @@ class Structure:
     arguments: tuple[Term, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Expression:
     """Something to be evaluated: an operator or function of `nesy.language.functions`."""
 
@@ -77,17 +77,22 @@ Expr: TypeAlias = Variable | Constant | Structure | Expression
 # -- body ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@node
 class Atom:
     """A predicate applied to terms."""
 
     predicate: str
     arguments: tuple[Term, ...]
     span: Span | None = field(default=None, compare=False, repr=False)
+    _signature: Signature | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def signature(self) -> Signature:
-        return Signature(self.predicate, len(self.arguments))
+        known = self._signature
+        if known is None:  # made on first use, for every check asks for it
+            known = Signature(self.predicate, len(self.arguments))
+            object.__setattr__(self, "_signature", known)
+        return known
 
     def __str__(self) -> str:
         inside = ",".join(format_term(argument) for argument in self.arguments)
@@ -95,7 +100,7 @@ class Atom:
         return f"{name}({inside})" if inside else name
 
 
-@dataclass(frozen=True)
+@node
 class Literal:
     """An atom, or its negation as failure."""
 
@@ -107,7 +112,7 @@ class Literal:
         return self.atom.span
 
 
-@dataclass(frozen=True)
+@node
 class Comparison:
     """`=` also binds: a variable that is not bound yet, or the variables inside a structure."""
 
@@ -117,7 +122,7 @@ class Comparison:
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True)
+@node
 class Element:
     """One `terms : conditions` of an aggregate; the first term is the weight."""
 
@@ -125,7 +130,7 @@ class Element:
     body: tuple[Literal | Comparison, ...]
 
 
-@dataclass(frozen=True)
+@node
 class Aggregate:
     """`result = #function{ elements }` per assignment of the `group` variables.
 
@@ -147,14 +152,14 @@ BodyLiteral: TypeAlias = Literal | Comparison | Aggregate
 # -- randomness ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Fixed:
     """A probability written in the rule: a constant, or an expression over the rule's variables."""
 
     probability: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Learnable:
     """`t(0.3)` starts at 0.3, `t(_)` anywhere; one parameter for each value of `index` (often none)."""
 
@@ -162,7 +167,7 @@ class Learnable:
     index: tuple[Term, ...] = ()
 
 
-@dataclass(frozen=True)
+@node
 class Choice:
     """A random choice, made independently for each assignment of its `key` variables.
 
@@ -178,7 +183,7 @@ class Choice:
     exhaustive: bool = False
 
 
-@dataclass(frozen=True)
+@node
 class Rule:
     """If the body holds, then the head; with a choice, the head whose outcome was chosen.
 
