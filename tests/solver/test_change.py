@@ -115,7 +115,11 @@ def test_conflicts_are_minimal_and_the_repair_is_the_most_probable_right_world(e
         proposed = [outcome_of_text(example, text) for text in conflict.proposals]
 
         def forced(chosen: list[tuple[int, int | None]], index: int = index) -> bool:
-            matching = [true for o, true in every.items() if all(o[c] == outcome for c, outcome in chosen)]
+            matching = [
+                true
+                for o, true in every.items()
+                if all(seen(example, graph, c, o[c]) == outcome for c, outcome in chosen)
+            ]
             return all(index in example.violated(true) for true in matching)
 
         assert forced(proposed)
@@ -124,8 +128,12 @@ def test_conflicts_are_minimal_and_the_repair_is_the_most_probable_right_world(e
             assert not any(forced(list(chosen)) for chosen in smaller)
     if good:
         assert found.verdict == "repaired"
-        best = max(map(example.probability, good))
-        likely = [o for o in good if example.probability(o) == pytest.approx(best, rel=1e-4)]
+        weight = {
+            o: np.prod([part(example, graph, c, seen(example, graph, c, outcome)) for c, outcome in enumerate(o)])
+            for o in good
+        }
+        best = max(weight.values())
+        likely = [o for o in good if weight[o] == pytest.approx(best, rel=1e-4)]
         answers = {frozenset(a for a in example.atoms if a in good[o]) for o in likely}
         assert frozenset(found.answers) in answers
 
