@@ -29,6 +29,7 @@ _NOT = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _NOT_NUMERIC = {"=:=": "=\\=", "=\\=": "=:="}
 _STRUCTURAL = frozenset(("=", "==", "\\=", "\\==", "!="))
 _AGGREGATES = frozenset(("count", "sum", "min", "max", "avg"))
+_NO_PREDICATES = frozenset(("true", "fail", "false", "forall", "between", "findall", "length"))
 _FALSE = core.Comparison("=", core.Constant(0), core.Constant(1))
 
 # Asked to define an auxiliary predicate by bodies over the arguments; gives the atom to use.
@@ -52,10 +53,21 @@ class BodyLowering:
         result: list[core.BodyLiteral] = []
         self.siblings = conditions
         for condition in conditions:
-            literals = list(self._condition(condition))
-            result += self.scope.take_moved()
+            if condition.__class__ is ast.Call and self._is_ordinary(condition):  # type: ignore[arg-type]
+                literals = [core.Literal(lower_atom(condition, self.scope, self.dialect))]
+            else:
+                literals = list(self._condition(condition))
+            if self.scope.moved:
+                result += self.scope.take_moved()
             result += literals
         return result
+
+    def _is_ordinary(self, call: ast.Call) -> bool:
+        """Whether a condition asks for a predicate, and can mean nothing else; so it is with most."""
+        name, arguments = call.name, call.arguments
+        return (
+            self.dialect == "nesy" and name not in _NO_PREDICATES and (name, len(arguments)) not in self.scope.functions
+        )
 
     def _condition(self, condition: ast.Body) -> Iterator[core.BodyLiteral]:
         match condition:
@@ -289,7 +301,7 @@ class BodyLowering:
         return [chosen[index] for index in sorted(chosen)]
 
     def _negated_atom(self, inner: ast.Body) -> core.Literal:
-        if not any(variable.name == "_" for variable in variables(inner)):
+        if "_" not in self.outside or not any(variable.name == "_" for variable in variables(inner)):
             return core.Literal(lower_atom(inner, self.scope, self.dialect), negated=True)
         # `not p(X, _)` says that no second argument makes p hold: a predicate without that column.
         arguments = inner.arguments[0].arguments if isinstance(inner, ast.Operation) else inner.arguments  # type: ignore[union-attr]

@@ -73,6 +73,8 @@ class Kinds:
         default_factory=dict[tuple[core.Signature, int, int], Span]
     )
     fixed: dict[tuple[core.Signature, int], int] = field(default_factory=dict[tuple[core.Signature, int], int])
+    # By the rule's id: what `of_body` says of each rule that was followed; no others can have rows.
+    followed: dict[int, dict[str, int]] = field(default_factory=dict[int, dict[str, int]])
 
     def add(self, signature: core.Signature, index: int, mask: int, span: Span | None) -> bool:
         """Let a column hold more kinds; tells whether that is new."""
@@ -93,14 +95,18 @@ class Kinds:
         equalities: list[core.Comparison] = []
         for literal in body:
             match literal:
-                case core.Literal(atom, False):
-                    columns = self.columns.get(atom.signature)
-                    for index, term in enumerate(atom.arguments):
-                        column = ANY if columns is None else columns[index]
-                        if isinstance(term, core.Variable):
-                            masks[term.name] = masks.get(term.name, ANY) & column
-                case core.Comparison("="):
-                    equalities.append(literal)
+                case core.Literal():
+                    if literal.negated:
+                        continue
+                    arguments = literal.atom.arguments
+                    columns = self.columns.get(literal.atom.signature) or (ANY,) * len(arguments)
+                    for term, column in zip(arguments, columns, strict=True):
+                        if term.__class__ is core.Variable:
+                            name = term.name  # type: ignore[union-attr]
+                            masks[name] = masks.get(name, ANY) & column
+                case core.Comparison():
+                    if literal.operator == "=":
+                        equalities.append(literal)
                 case core.Aggregate():
                     masks[literal.result.name] = masks.get(literal.result.name, ANY) & self._aggregate(literal, masks)
                 case _:
@@ -228,7 +234,7 @@ def _follow(kinds: Kinds, rules: list[core.Rule]) -> None:
         rule = rules[number]
         if not _has_rows(kinds, rule.body):
             continue
-        masks = kinds.of_body(rule.body)
+        masks = kinds.followed[rule.id] = kinds.of_body(rule.body)
         if 0 in masks.values():
             continue
         for head in rule.heads:
@@ -236,7 +242,7 @@ def _follow(kinds: Kinds, rules: list[core.Rule]) -> None:
             held = kinds.columns[signature]
             changed = False
             for index, term in enumerate(head.arguments):
-                mask = kinds.of(term, masks)
+                mask = masks.get(term.name, ANY) if isinstance(term, core.Variable) else kinds.of(term, masks)
                 if mask & ~held[index]:
                     changed |= kinds.add(signature, index, mask, head.span or rule.span)
             if changed:

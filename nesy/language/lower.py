@@ -21,7 +21,7 @@ from nesy.language.declarations import columns_of, domain_values
 from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.prolog import refuse_directive
 from nesy.language.scan import Dialect
-from nesy.language.scope import Interval, Refused, Scope, variables, walk
+from nesy.language.scope import Interval, Refused, Scope, Survey, survey, variables, walk
 from nesy.language.tables import Request
 from nesy.language.terms import lower_atom, lower_expression, lower_term
 from nesy.language.values import Symbol, Value
@@ -51,6 +51,7 @@ class Draft:
     statement_of: dict[int, ast.Statement] = field(
         default_factory=dict[int, ast.Statement]
     )  # rule id -> where it comes from
+    lonely: list[ast.Statement] = field(default_factory=list[ast.Statement])  # some variable occurs in them once
     auxiliary: dict[str, Auxiliary] = field(default_factory=dict[str, Auxiliary])
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     tests: dict[int, core.Comparison] = field(default_factory=dict[int, core.Comparison])  # by id(), see `safety`
@@ -141,13 +142,16 @@ class Lowering:
         if len(heads) > 1 and any(head.probability is None for head in heads):
             bare = next(head for head in heads if head.probability is None)
             raise Refused(report("N403", bare.span))
-        outside = Counter(variable.name for variable in variables((heads, body)))
-        bodies = alternatives([body], outside) if body is not None else [()]
+        found = survey((heads, body))
+        outside = found.counts
+        if 1 in outside.values():
+            self.draft.lonely.append(rule)
+        bodies = _bodies(body, found)
         has_choice = first.probability is not None
         if has_choice and len(bodies) > 1:
             bodies = [self._joined(bodies, body, outside, span, dialect)]
         for conditions in bodies:
-            self._one_rule(rule, conditions, outside, dialect)
+            self._one_rule(rule, conditions, found, dialect)
 
     def _fast_fact(self, atom: ast.Call, span: Span, dialect: Dialect) -> bool:
         """Add a fact whose arguments are plain constants; most statements of most files are one."""
@@ -165,10 +169,9 @@ class Lowering:
         self.draft.facts.append(core.Atom(atom.name, tuple(constants), span))
         return True
 
-    def _one_rule(
-        self, rule: ast.Rule, conditions: Sequence[ast.Body], outside: Counter[str], dialect: Dialect
-    ) -> None:
-        scope = self._scope((rule.heads, conditions), conditions, outside)
+    def _one_rule(self, rule: ast.Rule, conditions: Sequence[ast.Body], found: Survey, dialect: Dialect) -> None:
+        outside = found.counts
+        scope = self._scope((rule.heads, conditions), conditions, outside, found.is_flat)
         lowering = self._lowering(scope, outside, dialect)
         heads: list[core.Atom] = []
         weights: list[core.Fixed | core.Learnable] = []
@@ -240,12 +243,15 @@ class Lowering:
         body, weight, span = constraint.body, constraint.weight, constraint.span
         if dialect == "problog" and weight is None:
             return self._directive(body)
-        outside = Counter(variable.name for variable in variables((body, weight)))
-        bodies = alternatives([body], outside)
+        found = survey((body, weight))
+        outside = found.counts
+        if 1 in outside.values():
+            self.draft.lonely.append(constraint)
+        bodies = _bodies(body, found)
         if weight is not None and len(bodies) > 1:
             bodies = [self._joined(bodies, body, outside, span, dialect)]
         for conditions in bodies:
-            scope = self._scope((conditions, weight), conditions, outside)
+            scope = self._scope((conditions, weight), conditions, outside, found.is_flat)
             lowering = self._lowering(scope, outside, dialect)
             choice = None
             if weight is not None:
@@ -392,9 +398,12 @@ class Lowering:
 
     # -- parts -------------------------------------------------------------------------------
 
-    def _scope(self, whole: object, conditions: Sequence[ast.Body], outside: Counter[str]) -> Scope:
+    def _scope(
+        self, whole: object, conditions: Sequence[ast.Body], outside: Counter[str], is_flat: bool = False
+    ) -> Scope:
         """The scope of one rule; `outside` counts the variables of the whole statement."""
-        aggregates = [item for condition in conditions for item in walk(condition) if isinstance(item, ast.Aggregate)]
+        parts = () if is_flat else conditions
+        aggregates = [item for condition in parts for item in walk(condition) if isinstance(item, ast.Aggregate)]
         if not aggregates:
             names = set(outside)
             return Scope(names, names, set(), intervals=self.draft.intervals, functions=self._functions)
@@ -488,6 +497,17 @@ class Lowering:
     def _choice_id(self) -> int:
         self.draft.next_choice += 1
         return self.draft.next_choice - 1
+
+
+def _bodies(body: ast.Body | None, found: Survey) -> Sequence[tuple[ast.Body, ...]]:
+    """The conjunctions that a body stands for: of most, itself."""
+    match body:
+        case None:
+            return ((),)
+        case ast.Conjunction(parts) if found.is_flat and not any(part.__class__ is ast.Conjunction for part in parts):
+            return (parts,)
+        case _:
+            return alternatives([body], found.counts)
 
 
 def lower_query(

@@ -72,13 +72,14 @@ class Scanner:
         statements: list[list[Word]] = []
         comments: list[Word] = []
         current: list[Word] = []
+        new = tuple.__new__
         depth = -1  # of brackets in the weight of a soft constraint, which stands behind the full stop
         for match in self._of[dialect].finditer(text):
             kind = match.lastgroup
             if kind is None or (len(current) > MAX_WORDS and kind not in _KEPT):
                 continue
             start, end = match.span()
-            word = Word(kind, match[0], start, end)
+            word = new(Word, (kind, match[0], start, end))  # twice as fast as `Word(...)`
             if kind == "COMMENT":
                 comments.append(word)
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -110,6 +111,8 @@ _CHILDREN: Mapping[type, Callable[[Any], tuple[Any, ...]]] = MappingProxyType(
     }
 )
 
+_NESTING = frozenset((ast.Disjunction, ast.Group, ast.Aggregate))
+
 
 def variables(node: object) -> Iterator[ast.Variable]:
     """All occurrences of variables in a syntax tree, from left to right."""
@@ -128,6 +131,34 @@ def variables(node: object) -> Iterator[ast.Variable]:
             if children is not None:
                 todo.extend(children(item))
     return iter(found)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a look through a statement finds: its variables from left to right, and whether its parts are nested."""
+
+    counts: Counter[str]
+    is_flat: bool  # no alternatives, groups, aggregates: conditions, their negations, and a conjunction of these
+
+
+def survey(node: object) -> Survey:
+    """Look through a statement once, for all that lowering wants to know of it."""
+    names: list[str] = []
+    seen: set[type] = set()
+    todo: list[Any] = [node]
+    while todo:
+        item = todo.pop()
+        kind = item.__class__
+        if kind is ast.Variable:
+            names.append(item.name)
+        elif kind is tuple:
+            todo.extend(item[::-1])
+        else:
+            children = _CHILDREN.get(kind)
+            if children is not None:
+                seen.add(kind)
+                todo.extend(children(item))
+    return Survey(Counter(names), seen.isdisjoint(_NESTING))
 
 
 def term_variables(terms: Iterable[core.Expr]) -> Iterator[str]:

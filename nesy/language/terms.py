@@ -115,7 +115,13 @@ def lower_atom(term: ast.Body, scope: Scope, dialect: Dialect) -> core.Atom:
     """An atom; `-p(X)` is an atom of the predicate `-p`."""
     match term:
         case ast.Call(name, arguments, span):
-            return core.Atom(name, tuple([lower_term(argument, scope, dialect) for argument in arguments]), span)
+            lowered = [
+                scope.variable(argument.name)
+                if argument.__class__ is ast.Variable
+                else lower_term(argument, scope, dialect)  # type: ignore[union-attr]
+                for argument in arguments
+            ]
+            return core.Atom(name, tuple(lowered), span)
         case ast.Operation("-", (ast.Call(name, arguments),), span):
             return core.Atom(f"-{name}", tuple([lower_term(argument, scope, dialect) for argument in arguments]), span)
         case _:

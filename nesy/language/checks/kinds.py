@@ -33,6 +33,8 @@ def check_kinds(
     for rule in (*draft.rules, *draft.constraints):
         if rule.heads[0].signature in draft.intervals:
             continue  # its own rules, which nobody wrote
+        if _is_plain(rule, kinds, typed):
+            continue
         for diagnostic in _Rule(rule, kinds, known, typed).check():
             place = (id(diagnostic.span.source), diagnostic.span.start, diagnostic.code)
             if place not in seen:  # a body with `;` is several rules
@@ -41,6 +43,29 @@ def check_kinds(
     for asked in (*draft.queries, *draft.evidence):
         yield from _constants(asked.atom, kinds)
     yield from _mixed(draft)
+
+
+def _is_plain(rule: core.Rule, kinds: Kinds, typed: Mapping[tuple[core.Signature, int], int]) -> bool:
+    """Whether a glance shows that nothing is to be said of a rule; so it is of most."""
+    masks = kinds.followed.get(rule.id)
+    if masks is None or 0 in masks.values() or (typed and any(head.arguments for head in rule.heads)):
+        return False
+    for literal in rule.body:
+        match literal:
+            case core.Literal():
+                for term in literal.atom.arguments:
+                    if isinstance(term, core.Constant):
+                        return False
+            case core.Comparison():
+                both = NUMBER if literal.operator not in ("=", "!=") else ANY
+                left, right = literal.left, literal.right
+                if isinstance(left, core.Expression) or isinstance(right, core.Expression):
+                    return False
+                if not (kinds.of(left, masks) & kinds.of(right, masks) & both):
+                    return False
+            case _:
+                pass
+    return True
 
 
 def _mask(kind: Type) -> int:
@@ -93,7 +118,7 @@ class _Rule:
         for literal in body:
             if isinstance(literal, core.Literal):
                 yield from _constants(literal.atom, self.kinds)
-        masks = self.kinds.of_body(body)
+        masks = self.kinds.followed.get(self.rule.id) or self.kinds.of_body(body)
         wrong = list(self._operands(masks))
         yield from wrong
         if wrong:

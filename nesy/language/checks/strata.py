@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-
-import networkx as nx
 
 from nesy.diagnostics import Diagnostic, Label
 from nesy.language import core
 from nesy.language.catalogue import report
 from nesy.language.lower import Draft
-from nesy.source import Span
+from nesy.source import Span, node
 
 
-@dataclass(frozen=True)
+@node
 class Edge:
     """The head depends on the body's predicate."""
 
@@ -28,7 +25,9 @@ class Edge:
 def edges(rules: Iterable[core.Rule]) -> Iterator[Edge]:
     """All dependencies of a set of rules."""
     for rule in rules:
-        for head in dict.fromkeys(head.signature for head in rule.heads):
+        heads = rule.heads
+        signatures = [heads[0].signature] if len(heads) == 1 else dict.fromkeys(head.signature for head in heads)
+        for head in signatures:
             for literal in rule.body:
                 match literal:
                     case core.Literal(atom, negated):
@@ -46,19 +45,17 @@ def components(
     draft: Draft, known: Mapping[core.Signature, core.Predicate]
 ) -> tuple[tuple[core.Component, ...], list[Diagnostic]]:
     """The predicates in an order in which they can be run, and a diagnostic for each cycle that forbids it."""
-    graph: nx.DiGraph[core.Signature] = nx.DiGraph()
-    graph.add_nodes_from(known)
+    below: dict[core.Signature, dict[core.Signature, None]] = {signature: {} for signature in known}
     all_edges = [edge for edge in edges(draft.rules) if edge.body in known]
-    graph.add_edges_from((edge.head, edge.body) for edge in all_edges)
+    for edge in all_edges:
+        below[edge.head][edge.body] = None
     result: list[core.Component] = []
     component_of: dict[core.Signature, int] = {}
-    # Tarjan's order: a component comes out after all that it depends on.
-    for number, members in enumerate(nx.strongly_connected_components(graph)):
-        ordered = (
-            tuple(signature for signature in known if signature in members) if len(members) > 1 else tuple(members)
-        )
-        is_recursive = len(members) > 1 or graph.has_edge(ordered[0], ordered[0])
-        result.append(core.Component(ordered, is_recursive))
+    order = {signature: place for place, signature in enumerate(known)}
+    for number, members in enumerate(_strongly_connected(below)):
+        members.sort(key=order.__getitem__)
+        is_recursive = len(members) > 1 or members[0] in below[members[0]]
+        result.append(core.Component(tuple(members), is_recursive))
         for signature in members:
             component_of[signature] = number
     inside: dict[int, list[Edge]] = {}
@@ -71,6 +68,43 @@ def components(
         if bad is not None:
             diagnostics.append(_diagnostic(bad, cycle_edges))
     return tuple(result), diagnostics
+
+
+def _strongly_connected(below: Mapping[core.Signature, Iterable[core.Signature]]) -> Iterator[list[core.Signature]]:
+    """The strongly connected components of a graph, each after all that it leads to.
+
+    Source: Tarjan, "Depth-first search and linear graph algorithms", 1972; without recursion.
+    """
+    number: dict[core.Signature, int] = {}  # in the order in which they are met
+    lowest: dict[core.Signature, int] = {}  # the first of those that it leads back to
+    done: set[core.Signature] = set()
+    pending: list[core.Signature] = []
+    for start in below:
+        if start in number:
+            continue
+        number[start] = lowest[start] = len(number)
+        pending.append(start)
+        path = [(start, iter(below[start]))]
+        while path:
+            here, rest = path[-1]
+            for other in rest:
+                if other not in number:
+                    number[other] = lowest[other] = len(number)
+                    pending.append(other)
+                    path.append((other, iter(below[other])))
+                    break
+                if other not in done and number[other] < lowest[here]:
+                    lowest[here] = number[other]
+            else:
+                path.pop()
+                if path and lowest[here] < lowest[path[-1][0]]:
+                    lowest[path[-1][0]] = lowest[here]
+                if lowest[here] == number[here]:
+                    members: list[core.Signature] = []
+                    while not members or members[-1] != here:
+                        members.append(pending.pop())
+                    done.update(members)
+                    yield members
 
 
 def _diagnostic(bad: Edge, cycle_edges: list[Edge]) -> Diagnostic:

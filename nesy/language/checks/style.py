@@ -13,6 +13,7 @@ from nesy.language.checks.names import atoms_of
 from nesy.language.functions import compare
 from nesy.language.lower import Draft
 from nesy.language.scope import variables
+from nesy.language.values import key
 from nesy.source import Source
 
 
@@ -25,11 +26,7 @@ def check_style(draft: Draft, known: Mapping[core.Signature, core.Predicate], ma
 
 
 def _singletons(draft: Draft) -> Iterator[Diagnostic]:
-    seen: set[int] = set()
-    for statement in draft.statement_of.values():
-        if id(statement) in seen:
-            continue
-        seen.add(id(statement))
+    for statement in draft.lonely:
         match statement:
             case ast.Rule(heads, body) if heads:
                 found = list(variables((heads, body)))
@@ -66,12 +63,12 @@ def _unused(draft: Draft, known: Mapping[core.Signature, core.Predicate], main: 
 
 def _repeated(draft: Draft) -> Iterator[Diagnostic]:
     """Rules that are the same but for the names of their variables; one with a probability is a cause of its own."""
-    first: dict[str, core.Rule] = {}
+    first: dict[tuple[object, ...], core.Rule] = {}
     seen: set[tuple[int, int]] = set()
     for rule in draft.rules:
         if rule.choice is not None or rule.span is None or " " in rule.heads[0].predicate:
             continue
-        earlier = first.setdefault(_shape(rule), rule)
+        earlier = first.setdefault(shape(rule), rule)
         if earlier is rule or earlier.span is None:
             continue
         # A body with `;` stands for several rules: they are not told apart by their place.
@@ -83,32 +80,45 @@ def _repeated(draft: Draft) -> Iterator[Diagnostic]:
             yield report("N703", rule.span, others=(Label(earlier.span, "this one"),))
 
 
-def _shape(rule: core.Rule) -> str:
-    names: dict[str, str] = {}
-
-    def rename(term: core.Expr) -> core.Expr:
-        match term:
-            case core.Variable(name):
-                return core.Variable(names.setdefault(name, f"X{len(names)}"))
-            case core.Structure(functor, arguments):
-                return core.Expression(f"@{functor}", tuple(rename(argument) for argument in arguments))
-            case core.Expression(function, arguments):
-                return core.Expression(function, tuple(rename(argument) for argument in arguments))
-            case core.Constant():
-                return term
-
+def shape(rule: core.Rule) -> tuple[object, ...]:
+    """What a rule says, whatever its variables are called: two rules of one shape are the same."""
+    numbers: dict[str, int] = {}
     parts: list[object] = []
     for head in rule.heads:
-        parts.append((head.predicate, [rename(argument) for argument in head.arguments]))
+        _add_atom(head, parts, numbers)
     for literal in rule.body:
         match literal:
             case core.Literal(atom, negated):
-                parts.append((negated, atom.predicate, [rename(argument) for argument in atom.arguments]))
+                parts.append(negated)
+                _add_atom(atom, parts, numbers)
             case core.Comparison(operator, left, right):
-                parts.append((operator, rename(left), rename(right)))
+                parts.append(operator)
+                _add_term(left, parts, numbers)
+                _add_term(right, parts, numbers)
             case core.Aggregate():
-                parts.append(literal)
-    return repr(parts)
+                parts.append(repr(literal))
+    return tuple(parts)
+
+
+def _add_atom(atom: core.Atom, parts: list[object], numbers: dict[str, int]) -> None:
+    parts.append(atom.signature)
+    for argument in atom.arguments:
+        if isinstance(argument, core.Variable):
+            parts.append(numbers.setdefault(argument.name, len(numbers)))
+        else:
+            _add_term(argument, parts, numbers)
+
+
+def _add_term(term: core.Expr, parts: list[object], numbers: dict[str, int]) -> None:
+    match term:
+        case core.Variable(name):
+            parts.append(numbers.setdefault(name, len(numbers)))
+        case core.Constant(value):
+            parts.append(key(value))
+        case core.Structure(name, arguments) | core.Expression(name, arguments):
+            parts.append((term.__class__, name, len(arguments)))
+            for argument in arguments:
+                _add_term(argument, parts, numbers)
 
 
 def _impossible(draft: Draft) -> Iterator[Diagnostic]:
