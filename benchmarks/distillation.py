@@ -55,18 +55,19 @@ def main() -> None:
     parser.add_argument("--snippets", type=Path, default=SHARED / "mr_polarity")
     parser.add_argument("--contrast", type=Path, help="the folder imdb_contrast; its long reviews take long")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "distillation")
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = sst_rows(options.sst, options.runs)
     unlabelled = snippets(options.snippets, options.sst, options.runs)
-    path = RESULTS / "distillation.json"
+    path = options.results / "distillation.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     for seed in options.seeds:
         columns = figures(options.runs / f"seed{seed}", seed, data, unlabelled, options.contrast)
         results[str(seed)] = columns
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        (RESULTS / "distillation.md").write_text(page(results), encoding="utf-8")
+        (options.results / "distillation.md").write_text(page(results), encoding="utf-8")
         print(page(results), flush=True)
 
 
@@ -212,7 +213,8 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     for title, of, form in _ROWS:
         cells = [_cell([of(results[seed][name]) for seed in seeds if name in results[seed]], form) for name in names]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
+        if any(cells):
+            lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
