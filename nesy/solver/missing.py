@@ -8,7 +8,7 @@ no derivation of the answer could use are left out beforehand.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 
@@ -41,6 +41,7 @@ from nesy.solver.script import Script, negation
 Pattern = tuple[Value | None, ...]  # None where any value may stand
 
 _CHANGE = 1_000  # the cost of a change; one unit more with a value that occurs nowhere, so that is a last resort
+_MOST_NEW = 8  # values of a column that occur nowhere yet
 MAX_TRIES = 20_000  # bindings looked at for one rule's best attempt
 
 
@@ -48,7 +49,8 @@ def why_not(program: CoreProgram, atom: Atom, facts: Rows | None = None, timeout
     """Why a ground atom holds in no world, and the fewest facts to add or take out so that it can.
 
     Choices are left open: `chosen` are the outcomes that have to come out then. Constraints and evidence are not
-    looked at. Facts range over the values at hand and one new one for each column. `never`: no such facts would do.
+    looked at. Facts range over the values at hand and one new one for each column; where an aggregate counts them, over
+    as many as its rule's numbers ask for, at most 8. `never`: no such facts would do.
     """
     start = time.perf_counter()
     sample = facts or {}
@@ -98,6 +100,17 @@ def why_not(program: CoreProgram, atom: Atom, facts: Rows | None = None, timeout
     return WhyNot("found", str(atom), attempts, added, removed, chosen, time.perf_counter() - start)
 
 
+def _num_new(program: CoreProgram, relevant: Collection[Signature]) -> int:
+    """How many new values a column gets: `N >= 3` over a count asks for three."""
+    wanted = 1
+    for rule in program.rules:
+        if any(head.signature in relevant for head in rule.heads) and any(isinstance(p, Aggregate) for p in rule.body):
+            sides = [side for part in rule.body if isinstance(part, Comparison) for side in (part.left, part.right)]
+            numbers = [side.value for side in sides if isinstance(side, Constant) and isinstance(side.value, int)]
+            wanted = max(wanted, 2, *(min(_MOST_NEW, number + 1) for number in numbers))
+    return wanted
+
+
 def _values_at_hand(program: CoreProgram, atom: Atom, given: Sequence[Fact]) -> set[tuple[type, object]]:
     values = {key(value) for _, row in given for value in row}
     values |= {key(a.value) for a in atom.arguments if isinstance(a, Constant)}
@@ -117,6 +130,7 @@ def _candidates(program: CoreProgram, atom: Atom, base: set[Signature], given: S
     """The rows of base predicates that a derivation of the atom, or what it denies, could use."""
     goal: Fact = (atom.signature, tuple(a.value for a in atom.arguments if isinstance(a, Constant)))
     sorts = column_sorts(program, [*given, goal])
+    num_new = _num_new(program, depends_on(program, [atom.signature]))
     random = {  # probabilistic facts are there already, as outcomes that may come out
         (head.signature, tuple(key(a.value) for a in head.arguments if isinstance(a, Constant)))
         for rule in program.rules
@@ -128,7 +142,7 @@ def _candidates(program: CoreProgram, atom: Atom, base: set[Signature], given: S
         if signature not in base:
             continue
         columns: list[Sequence[Value]] = [
-            [value] if value is not None else sort_values(sorts.get((signature, c), Sort((), False)), 1)
+            [value] if value is not None else sort_values(sorts.get((signature, c), Sort((), False)), num_new)
             for c, value in enumerate(pattern)
         ]
         if prod(map(len, columns)) > MAX_ROWS:

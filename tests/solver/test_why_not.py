@@ -41,7 +41,10 @@ def test_the_missing_facts_bring_the_answer_and_no_fewer_would(example: Example,
         return
     atom = data.draw(st.sampled_from(absent))
     found = why_not(program, parse_query(atom, program).atom, facts)
-    everything = [*universe, *sorted(domain)]
+    counted = {rule.count[0] for stratum in example.strata for rule in stratum if rule.count}
+    new = [f"{name}({value})" for name in ("dom", *names) if name == "dom" or name in counted for value in "uv"]
+    new = new if counted else []  # a count may need values that are not there yet
+    everything = [*universe, *new, *sorted(domain)]
     sizes = [
         len(chosen)
         for size in range(4)
@@ -63,12 +66,13 @@ def test_the_missing_facts_bring_the_answer_and_no_fewer_would(example: Example,
 def derived(example: Example, database: frozenset[str] | set[str]) -> set[str]:
     """What the rules derive from certain facts, stratum by stratum; nothing is certain but these."""
     true = set(database)
+    constants = {*CONSTANTS, *(atom[4:-1] for atom in database if atom.startswith("dom("))}
     for stratum in example.strata:
         while True:
             new = {
                 rule.head
                 for one in stratum
-                for constant in CONSTANTS
+                for constant in constants
                 for rule in [substituted(one, constant)]
                 if rule is not None and fires(rule, constant, "X" in f"{one.head}{one.body}", true)
             } - true
@@ -88,7 +92,7 @@ def fires(rule: Rule, constant: str, has_variable: bool, true: set[str]) -> bool
         return False
     if any((atom in true) == negated for negated, atom in rule.body):
         return False
-    return rule.count is None or sum(f"{rule.count[0]}({c})" in true for c in CONSTANTS) >= rule.count[1]
+    return rule.count is None or sum(atom.startswith(f"{rule.count[0]}(") for atom in true) >= rule.count[1]
 
 
 FAMILY = """
@@ -130,3 +134,10 @@ def test_an_answer_that_no_rule_gives_is_never_found():
     program = parse_program("#input n(x). small(X) :- n(X), X < 3.")
     found = why_not(program, parse_query("small(7)", program).atom)
     assert (found.verdict, found.reason) == ("never", "no facts over these values would do")
+
+
+def test_a_count_may_ask_for_several_new_values():
+    program = parse_program("#input guest(x). crowd :- N = #count{ X : guest(X) }, N >= 4.")
+    found = why_not(program, parse_query("crowd", program).atom, {})
+    assert found.verdict == "found"
+    assert len(found.missing) == 4
