@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar, dataclass_transform
+from typing import ClassVar, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
@@ -29,6 +29,12 @@ class Source:
 
     name: str
     text: str = field(repr=False)
+    offset: ClassVar[int] = 0
+
+    @property
+    def source(self) -> Source:
+        """Itself: spans count from a source, or from a section of one."""
+        return self
 
     @cached_property
     def line_starts(self) -> list[int]:
@@ -47,13 +53,33 @@ class Source:
         return line, offset - self.line_starts[line - 1] + 1
 
 
+@dataclass(eq=False, slots=True)
+class Section:
+    """A part of a text that is being edited. When text before it changes it moves, and the spans in it move along."""
+
+    source: Source
+    offset: int = 0  # how far it moved since its spans were made
+
+
 @node
 class Span:
     """The characters `start <= offset < end` of a source."""
 
-    source: Source
-    start: int
-    end: int
+    base: Source | Section
+    first: int
+    behind: int
+
+    @property
+    def source(self) -> Source:
+        return self.base.source
+
+    @property
+    def start(self) -> int:
+        return self.base.offset + self.first
+
+    @property
+    def end(self) -> int:
+        return self.base.offset + self.behind
 
     @property
     def line(self) -> int:
@@ -82,4 +108,7 @@ class Span:
 
     def to(self, other: Span) -> Span:
         """The smallest span that covers both."""
+        base = self.base
+        if base is other.base:
+            return Span(base, min(self.first, other.first), max(self.behind, other.behind))
         return Span(self.source, min(self.start, other.start), max(self.end, other.end))

@@ -16,7 +16,7 @@ from nesy.language import ast
 from nesy.language.catalogue import report
 from nesy.language.functions import INT_MAX
 from nesy.language.scan import Word
-from nesy.source import Source, Span
+from nesy.source import Section, Source, Span
 
 _ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
 _ALIASES = re.compile(r"(?:[a-z]\w*\.)+")
@@ -33,14 +33,14 @@ class SyntaxProblem(Exception):
 class Builder:
     """Makes the nodes of one source."""
 
-    def __init__(self, source: Source):
+    def __init__(self, source: Source | Section):
         self._source = source
         self.qualified: list[Word] = []  # names with an alias
 
     def span(self, first: Any, last: Any) -> Span:
         """From the first child to the last."""
-        start = first.start if isinstance(first, Word) else first.span.start
-        end = last.end if isinstance(last, Word) else last.span.end
+        start = first.start if isinstance(first, Word) else first.span.first
+        end = last.end if isinstance(last, Word) else last.span.behind
         return Span(self._source, start, end)
 
     # -- terms -------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ class Builder:
 
     def unary(self, operator: Word, term: ast.Term) -> ast.Term:
         span = self.span(operator, term)
-        if operator.text == "-" and isinstance(term, ast.Number) and operator.end == term.span.start:
+        if operator.text == "-" and isinstance(term, ast.Number) and operator.end == term.span.first:
             return ast.Number(-term.value, span)
         return ast.Operation(operator.text, (term,), span)
 

@@ -109,14 +109,16 @@ def read_program(
     folder: Path | None,
     path: Path | None = None,
     functions: Mapping[tuple[str, int], Function] = FUNCTIONS,
+    parsed: Parsed | None = None,
 ) -> Reading:
-    """A source with all that it includes. `folder` is where its includes are looked for first."""
+    """A source, parsed already or not, with all that it includes, which are looked for in `folder` first."""
     reading = Reading(dialect)
     inside = (path.resolve(),) if path is not None else ()
     if inside:
         reading.done[inside[0], ""] = None
     name = path.name if path is not None else "program.nesy"
-    _read(source, parser().parse(source, dialect), dialect, _Place(folder, name, inside, ""), reading)
+    parsed = parsed or parser().parse(source, dialect)
+    _read(source, parsed, dialect, _Place(folder, name, inside, ""), reading)
     _rename(reading, functions)
     return reading
 

@@ -65,44 +65,109 @@ class Draft:
     next_id: int = 0
     next_choice: int = 0
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether facts, rules and constraints are all there is: nothing that other statements share."""
+        shared = (self.queries, self.evidence, self.neural, self.declared, self.auxiliary, self.diagnostics, self.tests)
+        return not any((*shared, self.tables, self.open, self.intervals, self.queries_for_each, self.unknown_fails))
+
+
+@dataclass
+class Kept:
+    """What checks found of the statements of a text that is being edited, for the next check of it.
+
+    Ids of rules and choices go on from check to check, so that what is kept keeps its own.
+    """
+
+    statements: dict[int, tuple[ast.Statement, Draft]] = field(default_factory=dict[int, tuple[ast.Statement, Draft]])
+    safe: set[int] = field(default_factory=set[int])  # ids of rules whose variables are all bound
+    shapes: dict[int, tuple[object, ...]] = field(default_factory=dict[int, tuple[object, ...]])  # see `checks.style`
+    next_id: int = 0
+    next_choice: int = 0
+
+    def take(self, draft: Draft, statements: dict[int, tuple[ast.Statement, Draft]]) -> None:
+        """Keep what a check used, and forget the rest."""
+        self.statements, self.next_id, self.next_choice = statements, draft.next_id, draft.next_choice
+        self.safe.intersection_update(draft.statement_of)
+        self.shapes = {identity: shape for identity, shape in self.shapes.items() if identity in draft.statement_of}
+
 
 class Lowering:
     """Reduces statements to a draft; `defined` are the predicates that have a rule or a fact."""
 
-    def __init__(self, defined: set[tuple[str, int]], functions: Mapping[tuple[str, int], Function] = FUNCTIONS):
-        self.draft = Draft()
+    def __init__(
+        self,
+        defined: set[tuple[str, int]],
+        functions: Mapping[tuple[str, int], Function] = FUNCTIONS,
+        kept: Kept | None = None,
+    ):
+        self.draft = Draft() if kept is None else Draft(next_id=kept.next_id, next_choice=kept.next_choice)
         self._functions = functions
         self._folder = Path()
         self.defined = defined
+        self._kept = kept
+        self.used: dict[int, tuple[ast.Statement, Draft]] = {}  # to be kept
 
     def add(self, statement: ast.Statement, dialect: Dialect, folder: Path | None = None) -> None:
         """Add what a statement says, or a diagnostic; tables are looked for from the folder."""
         self._folder = folder or Path()
+        if self._kept is not None and dialect == "nesy" and isinstance(statement, ast.Rule | ast.Constraint):
+            known = self._kept.statements.get(id(statement))
+            alone = known[1] if known is not None else self._alone(statement, dialect)
+            if alone is not None:
+                self.used[id(statement)] = statement, alone
+                self._merge(alone)
+                return
         try:
-            match statement:
-                case ast.Rule():
-                    self._rule(statement, dialect)
-                case ast.Constraint():
-                    self._constraint(statement, dialect)
-                case ast.NeuralDeclaration():
-                    self._neural(statement, dialect)
-                case ast.Declaration():
-                    self._declaration(statement)
-                case ast.TypeDeclaration():
-                    pass  # collected before all others
-                case ast.Ask("query", condition):
-                    self._query(condition, dialect)
-                case ast.Ask(_, condition):
-                    self._evidence(condition, None, dialect)
-                case ast.FactsFile():
-                    self._facts_file(statement)
-                case ast.OpenDeclaration(predicates):
-                    for opened in predicates:
-                        self.draft.open.setdefault(core.Signature(opened.name, opened.arity), opened.span)
-                case ast.Include():
-                    pass  # replaced by its statements when the files were read
+            self._add(statement, dialect)
         except Refused as refused:
             self.draft.diagnostics.append(refused.diagnostic)
+
+    def _alone(self, statement: ast.Statement, dialect: Dialect) -> Draft | None:
+        """What a statement says in a draft of its own, if that is all it says."""
+        whole = self.draft
+        self.draft = Draft(next_id=whole.next_id, next_choice=whole.next_choice)
+        try:
+            self._add(statement, dialect)
+            return self.draft if self.draft.stands_alone else None
+        except Refused:
+            return None
+        finally:
+            self.draft = whole
+
+    def _merge(self, alone: Draft) -> None:
+        draft = self.draft
+        draft.facts += alone.facts
+        draft.rules += alone.rules
+        draft.constraints += alone.constraints
+        draft.lonely += alone.lonely
+        draft.statement_of.update(alone.statement_of)
+        draft.next_id = max(draft.next_id, alone.next_id)
+        draft.next_choice = max(draft.next_choice, alone.next_choice)
+
+    def _add(self, statement: ast.Statement, dialect: Dialect) -> None:
+        match statement:
+            case ast.Rule():
+                self._rule(statement, dialect)
+            case ast.Constraint():
+                self._constraint(statement, dialect)
+            case ast.NeuralDeclaration():
+                self._neural(statement, dialect)
+            case ast.Declaration():
+                self._declaration(statement)
+            case ast.TypeDeclaration():
+                pass  # collected before all others
+            case ast.Ask("query", condition):
+                self._query(condition, dialect)
+            case ast.Ask(_, condition):
+                self._evidence(condition, None, dialect)
+            case ast.FactsFile():
+                self._facts_file(statement)
+            case ast.OpenDeclaration(predicates):
+                for opened in predicates:
+                    self.draft.open.setdefault(core.Signature(opened.name, opened.arity), opened.span)
+            case ast.Include():
+                pass  # replaced by its statements when the files were read
 
     def collect_type(self, statement: ast.TypeDeclaration) -> None:
         """Declare a type; its values are checked here."""

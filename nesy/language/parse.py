@@ -53,6 +53,15 @@ class Parsed:
     qualified: tuple[Word, ...] = ()  # names with an alias
 
 
+@dataclass(frozen=True)
+class Read:
+    """What one statement says, and what is wrong with it."""
+
+    statements: tuple[ast.Statement, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+    broken: frozenset[str] = frozenset()
+
+
 class _GivenWords(Lexer):
     """Hands Lark the words that the scanner found."""
 
@@ -83,28 +92,35 @@ class Parser:
             if len(diagnostics) >= MAX_ERRORS:
                 diagnostics.append(report("N113", Span(source, words[0].start, words[0].end), limit=MAX_ERRORS))
                 break
-            try:
-                statements.append(self._statement(words, builder, source))
-            except SyntaxProblem as problem:
-                diagnostics.append(problem.diagnostic)
-                broken.update(word.text for word in words if word.type in ("NAME", "QUALIFIED"))
-                rest = _resume(words, problem.diagnostic.span.start, source.text)
-                if rest:
-                    try:
-                        statements.append(self._statement(rest, builder, source))
-                    except SyntaxProblem as second:
-                        diagnostics.append(second.diagnostic)
+            read = self.read(words, builder, source)
+            statements += read.statements
+            diagnostics += read.diagnostics
+            broken |= read.broken
         comments = tuple(ast.Comment(w.text, Span(source, w.start, w.end)) for w in scanned.comments)
         return Parsed(
             ast.File(tuple(statements), comments), tuple(diagnostics), frozenset(broken), tuple(builder.qualified)
         )
+
+    def read(self, words: list[Word], builder: Builder, source: Source) -> Read:
+        """What the words of one statement say; after a mistake, also what starts on a later line of theirs."""
+        try:
+            return Read((self.statement(words, builder, source),))
+        except SyntaxProblem as problem:
+            broken = frozenset(word.text for word in words if word.type in ("NAME", "QUALIFIED"))
+            rest = _resume(words, problem.diagnostic.span.start, source.text)
+            if not rest:
+                return Read((), (problem.diagnostic,), broken)
+            try:
+                return Read((self.statement(rest, builder, source),), (problem.diagnostic,), broken)
+            except SyntaxProblem as second:
+                return Read((), (problem.diagnostic, second.diagnostic), broken)
 
     def parse_condition(self, source: Source) -> ast.Body | Diagnostic:
         """The one condition that a source holds, or what is wrong with it."""
         start = Word("QUERY", "#query", 0, 0)
         statements = self.scanner.scan(source.text, "query").statements
         try:
-            statement = self._statement([start, *statements[0]] if statements else [start], Builder(source), source)
+            statement = self.statement([start, *statements[0]] if statements else [start], Builder(source), source)
         except SyntaxProblem as problem:
             return problem.diagnostic
         if len(statements) > 1:
@@ -115,7 +131,11 @@ class Parser:
         assert isinstance(statement, ast.Ask)
         return statement.condition
 
-    def _statement(self, words: list[Word], builder: Builder, source: Source) -> ast.Statement:
+    def statement(self, words: list[Word], builder: Builder, source: Source) -> ast.Statement:
+        """The tree of one statement.
+
+        Raises: SyntaxProblem.
+        """
         shape = tuple([word[0] for word in words])
         recipe = self._recipes.get(shape)
         if recipe is None:

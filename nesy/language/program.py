@@ -33,7 +33,7 @@ from nesy.language.demand import direct_by_goals, given_places
 from nesy.language.files import Reading, defined_by, dialect_of, read_file, read_program
 from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.intervals import interval_tables, required_ends
-from nesy.language.lower import Draft, Lowering, lower_query
+from nesy.language.lower import Draft, Kept, Lowering, lower_query
 from nesy.language.parse import MAX_ERRORS, parser
 from nesy.language.python_functions import PythonFunction, by_name
 from nesy.language.queries import query_for_each
@@ -207,19 +207,26 @@ def _program(checked: Checked) -> core.CoreProgram:
     return checked.program
 
 
-def check_reading(reading: Reading, functions: Mapping[tuple[str, int], Function] = FUNCTIONS) -> Checked:
-    """Check what was read already: tools read once and ask more than this."""
-    lowering = Lowering(_defined(reading), functions)
+def check_reading(
+    reading: Reading, functions: Mapping[tuple[str, int], Function] = FUNCTIONS, kept: Kept | None = None
+) -> Checked:
+    """Check what was read already: tools read once and ask more than this.
+
+    `kept` is what earlier checks found of statements that are still there, always with the same functions.
+    """
+    lowering = Lowering(_defined(reading), functions, kept)
     for unit in reading.units:
         if isinstance(unit.statement, ast.TypeDeclaration) and len(lowering.draft.diagnostics) <= MAX_ERRORS:
             lowering.collect_type(unit.statement)
     for unit in reading.units:
         lowering.add(unit.statement, unit.dialect, unit.folder)
     draft = lowering.draft
+    safe, shapes = (kept.safe, kept.shapes) if kept is not None else (set[int](), {})
     draft.diagnostics += query_for_each(draft)
     required = required_ends(draft)
     if required or reading.dialect == "problog":
         draft.diagnostics += direct_by_goals(draft, required, infer=reading.dialect == "problog")
+        safe, shapes = set[int](), {}  # rules have other bodies now
     known = known_predicates(draft)
     tables = (*_read_tables(draft, known), *interval_tables(draft))
     for table in tables:
@@ -244,18 +251,20 @@ def check_reading(reading: Reading, functions: Mapping[tuple[str, int], Function
             *check_collisions(draft, reading.includes),
             *islice(check_names(draft, known), MAX_ERRORS),
             *check_open(draft, known, reading.broken),
-            *check_safety(draft),
+            *check_safety(draft, safe),
             *check_types(draft),
             *cycles,
         ]
     )
+    if kept is not None:
+        kept.take(draft, lowering.used)
     if any(d.severity == "error" for d in diagnostics):
         return Checked(None, tuple(diagnostics))
     main = reading.sources[0].source
     diagnostics = by_position(
         [
             *diagnostics,
-            *check_style(draft, known, main),
+            *check_style(draft, known, main, shapes),
             *check_encoders(draft, known),
             *check_kinds(draft, known, tables),
         ]

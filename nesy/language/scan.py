@@ -7,7 +7,7 @@ the text is cut at each full stop, so that a statement with a mistake leaves the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -69,12 +69,20 @@ class Scanner:
 
     def scan(self, text: str, dialect: Dialect | Literal["query"]) -> Scanned:
         """The text cut into statements. The last one may lack its full stop."""
-        statements: list[list[Word]] = []
         comments: list[Word] = []
+        return Scanned(list(self.statements(text, dialect, comments)), comments)
+
+    def statements(
+        self, text: str, dialect: Dialect | Literal["query"], comments: list[Word], start_at: int = 0
+    ) -> Iterator[list[Word]]:
+        """The statements from an offset on; the comments met on the way join `comments`.
+
+        The offset is 0 or the end of a statement that `is_closed`.
+        """
         current: list[Word] = []
         new = tuple.__new__
         depth = -1  # of brackets in the weight of a soft constraint, which stands behind the full stop
-        for match in self._of[dialect].finditer(text):
+        for match in self._of[dialect].finditer(text, start_at):
             kind = match.lastgroup
             if kind is None or (len(current) > MAX_WORDS and kind not in _KEPT):
                 continue
@@ -84,22 +92,27 @@ class Scanner:
                 comments.append(word)
                 continue
             if depth == 0 and kind != "LSQB":
-                statements.append(current)  # a soft constraint without its weight
+                yield current  # a soft constraint without its weight
                 current, depth = [], -1
             current.append(word)
             if depth >= 0:
                 depth += (kind == "LSQB") - (kind == "RSQB")
                 if depth == 0 or kind == "END":
-                    statements.append(current)
+                    yield current
                     current, depth = [], -1
             elif kind == "END" and current[0].type == "SOFT":
                 depth = 0
             elif kind == "END":
-                statements.append(current)
+                yield current
                 current = []
         if current:
-            statements.append(current)
-        return Scanned(statements, comments)
+            yield current
+
+
+def is_closed(words: list[Word], text: str) -> bool:
+    """Whether a statement is cut off here, whatever comes behind it: white space follows its full stop."""
+    end = words[-1].end
+    return words[-1].type == "END" and words[0].type != "SOFT" and end < len(text) and text[end].isspace()
 
 
 def is_start_of_line(text: str, offset: int) -> bool:

@@ -117,8 +117,8 @@ def lower_atom(term: ast.Body, scope: Scope, dialect: Dialect) -> core.Atom:
         case ast.Call(name, arguments, span):
             lowered = [
                 scope.variable(argument.name)
-                if argument.__class__ is ast.Variable
-                else lower_term(argument, scope, dialect)  # type: ignore[union-attr]
+                if isinstance(argument, ast.Variable)
+                else lower_term(argument, scope, dialect)
                 for argument in arguments
             ]
             return core.Atom(name, tuple(lowered), span)

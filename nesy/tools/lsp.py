@@ -41,8 +41,10 @@ def make_server() -> Any:
     def document(uri: str) -> Document:
         text = server.workspace.get_text_document(uri).source
         known = documents.get(uri)
-        if known is None or known.text != text:
+        if known is None:
             known = documents[uri] = Document(text, path_of(uri))
+        elif known.text != text:
+            known = documents[uri] = known.edited(text)
         return known
 
     def publish(uri: str) -> None:

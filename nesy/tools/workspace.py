@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from nesy.language.build import aliases_of
 from nesy.language.collection import collection_paused
 from nesy.language.files import Reading, dialect_of, read_program
 from nesy.language.functions import FUNCTIONS
+from nesy.language.live import LiveText
+from nesy.language.lower import Kept
 from nesy.language.program import check_reading
 from nesy.language.scan import Dialect
 from nesy.language.scope import variables
@@ -44,6 +46,16 @@ class Document:
 
     text: str
     path: Path | None = None
+    _live: LiveText | None = field(default=None, compare=False, repr=False)
+    _kept: Kept = field(default_factory=Kept, compare=False, repr=False)
+
+    def edited(self, text: str) -> Document:
+        """The document with another text, which keeps the statements that stay; this one is void from then on."""
+        return Document(text, self.path, self._live, self._kept)
+
+    def __post_init__(self) -> None:
+        if self._live is None:
+            object.__setattr__(self, "_live", LiveText(self.dialect))
 
     @cached_property
     def dialect(self) -> Dialect:
@@ -53,8 +65,10 @@ class Document:
     def reading(self) -> Reading:
         """The statements of the document and of all that it includes."""
         source = Source(str(self.path) if self.path else "<text>", self.text)
+        folder = self.path.parent if self.path else None
+        assert self._live is not None
         with collection_paused():
-            return read_program(source, self.dialect, self.path.parent if self.path else None, self.path)
+            return read_program(source, self.dialect, folder, self.path, parsed=self._live.parse(source))
 
     @cached_property
     def main(self) -> Source:
@@ -64,7 +78,7 @@ class Document:
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All that the checker says of the document, and of what it includes."""
         with collection_paused():
-            return check_reading(self.reading).diagnostics
+            return check_reading(self.reading, kept=self._kept).diagnostics
 
     @cached_property
     def occurrences(self) -> tuple[Occurrence, ...]:

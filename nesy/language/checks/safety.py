@@ -13,11 +13,19 @@ from nesy.language.scope import term_variables, variables, walk
 from nesy.source import Span
 
 
-def check_safety(draft: Draft) -> Iterator[Diagnostic]:
-    """A diagnostic for each variable that nothing binds, one for each statement and name."""
+def check_safety(draft: Draft, safe: set[int]) -> Iterator[Diagnostic]:
+    """A diagnostic for each variable that nothing binds, one for each statement and name.
+
+    `safe` are the ids of rules that were found to be safe before; those found now join them.
+    """
     seen: set[tuple[int, str]] = set()
     for rule in (*draft.rules, *draft.constraints):
-        for code, name in unsafe_variables(rule, draft.tests):
+        if rule.id in safe:
+            continue
+        unsafe = list(unsafe_variables(rule, draft.tests))
+        if not unsafe:
+            safe.add(rule.id)
+        for code, name in unsafe:
             statement = draft.statement_of[rule.id]
             if (id(statement), name) in seen:
                 continue

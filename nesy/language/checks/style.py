@@ -17,11 +17,19 @@ from nesy.language.values import key
 from nesy.source import Source
 
 
-def check_style(draft: Draft, known: Mapping[core.Signature, core.Predicate], main: Source) -> Iterator[Diagnostic]:
-    """Warnings about a program that has no errors; `main` is the file that was asked for."""
+def check_style(
+    draft: Draft,
+    known: Mapping[core.Signature, core.Predicate],
+    main: Source,
+    shapes: dict[int, tuple[object, ...]],
+) -> Iterator[Diagnostic]:
+    """Warnings about a program that has no errors; `main` is the file that was asked for.
+
+    `shapes` are those of rules that were looked at before, by id; others join them.
+    """
     yield from _singletons(draft)
     yield from _unused(draft, known, main)
-    yield from _repeated(draft)
+    yield from _repeated(draft, shapes)
     yield from _impossible(draft)
 
 
@@ -61,14 +69,17 @@ def _unused(draft: Draft, known: Mapping[core.Signature, core.Predicate], main: 
             yield report("N702", span, name=str(signature))
 
 
-def _repeated(draft: Draft) -> Iterator[Diagnostic]:
+def _repeated(draft: Draft, shapes: dict[int, tuple[object, ...]]) -> Iterator[Diagnostic]:
     """Rules that are the same but for the names of their variables; one with a probability is a cause of its own."""
     first: dict[tuple[object, ...], core.Rule] = {}
     seen: set[tuple[int, int]] = set()
     for rule in draft.rules:
         if rule.choice is not None or rule.span is None or " " in rule.heads[0].predicate:
             continue
-        earlier = first.setdefault(shape(rule), rule)
+        shape = shapes.get(rule.id)
+        if shape is None:
+            shape = shapes[rule.id] = shape_of(rule)
+        earlier = first.setdefault(shape, rule)
         if earlier is rule or earlier.span is None:
             continue
         # A body with `;` stands for several rules: they are not told apart by their place.
@@ -80,7 +91,7 @@ def _repeated(draft: Draft) -> Iterator[Diagnostic]:
             yield report("N703", rule.span, others=(Label(earlier.span, "this one"),))
 
 
-def shape(rule: core.Rule) -> tuple[object, ...]:
+def shape_of(rule: core.Rule) -> tuple[object, ...]:
     """What a rule says, whatever its variables are called: two rules of one shape are the same."""
     numbers: dict[str, int] = {}
     parts: list[object] = []
