@@ -11,14 +11,18 @@ from nesy.solver.constraints import Consistency
 from nesy.solver.rule_checks import check_rules
 from nesy.solver.shortcuts import check_shortcuts
 
+# More rules than this were generated: a check of them should be quick, and few people read what it warns of.
+_MAX_WRITTEN = 5_000
+
 
 def static_warnings(program: CoreProgram, consistency: Consistency) -> Iterator[Diagnostic]:
     """Rules that never fire or add nothing, constraints never violated or never all satisfied, reasoning shortcuts.
 
-    Cost: at most 1 s for the rules, 2 s for the constraints, 2 s for neural predicates; large programs are only asked
-    about their rules.
+    Cost: at most 1 s for the rules (0.3 s for those of a generated file), 2 s for the constraints, 2 s for neural
+    predicates; large programs are only asked about their rules.
     """
-    told: list[Diagnostic] = list(check_rules(program))
+    seconds = 1.0 if len(program.rules) <= _MAX_WRITTEN else 0.3
+    told: list[Diagnostic] = list(check_rules(program, seconds))
     yield from told
     places = [(diagnostic.span.source, diagnostic.span.start) for diagnostic in told]
     for diagnostic in check_constraint_set(program, consistency):
