@@ -26,6 +26,7 @@ from nesy.device import choose_device
 from nesy.errors import DataError, QueryError, RunError
 from nesy.language import parse_query, parse_value
 from nesy.language.core import Atom, CoreProgram, Query
+from nesy.language.functions import FUNCTIONS
 from nesy.language.values import format_value, key
 from nesy.leaves import LeafPlan, Parameters, parameter_keys
 from nesy.perception import Encoder, Facts, Keys, Payload, View, encoder_class, encoder_kind
@@ -215,8 +216,9 @@ class Model(nn.Module):
     ) -> None:
         """Write the model as a run folder, whole or not at all; `files` are further texts to keep with it.
 
-        Raises: RunError if the folder exists and is not a run.
+        Raises: RunError if the folder exists and is not a run, or if rules may call Python functions.
         """
+        _refuse_functions(self.core)
         with run_folder.writing(Path(folder)) as scratch:
             main = run_folder.write_rules(scratch, self.core.files)
             config = {
@@ -271,6 +273,15 @@ def _structure(facts: Facts) -> object:
         (signature, tuple(tuple(key(value) for value in row) for row in rows))
         for signature, rows in sorted(facts.items())
     )
+
+
+def _refuse_functions(program: CoreProgram) -> None:
+    names = [f"`{name}/{arity}`" for name, arity in program.functions if (name, arity) not in FUNCTIONS]
+    if names:
+        raise RunError(
+            f"a run folder holds rules and weights, not Python code, and these rules may call {', '.join(names)}: "
+            "compute it before the rules run, as an `#input`, or write it as rules"
+        )
 
 
 def _query_text(query: Query) -> str:

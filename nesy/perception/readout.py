@@ -15,7 +15,34 @@ from nesy.perception.kan import GaussianKan, SplineKan
 ReadoutName: TypeAlias = Literal["linear", "cosine", "mlp", "kan-spline", "kan-gaussian"]
 
 
-def make_readouts(name: ReadoutName, dim: int, num_scores: Mapping[str, int], hidden: int, seed: int) -> nn.ModuleDict:
+@final
+class Readouts(nn.ModuleDict):
+    """A readout for each neural predicate, by its name.
+
+    A module cannot be called by every such name: not by `kin.digit`, of a file included under an alias, nor by `keys`.
+    """
+
+    def __init__(self, modules: Mapping[str, nn.Module]):
+        super().__init__({_module_name(name): module for name, module in modules.items()})
+
+    def __getitem__(self, key: str) -> nn.Module:
+        return super().__getitem__(_module_name(key))
+
+
+_TAKEN = frozenset(dir(nn.ModuleDict()))
+
+
+def _module_name(predicate: str) -> str:
+    """A module's name for a predicate's, itself where that may be; two predicates never share one.
+
+    >>> _module_name("digit"), _module_name("kin.digit"), _module_name("keys")
+    ('digit', 'kin%2Edigit', 'keys%')
+    """
+    name = predicate.replace("%", "%25").replace(".", "%2E")
+    return f"{name}%" if name in _TAKEN else name
+
+
+def make_readouts(name: ReadoutName, dim: int, num_scores: Mapping[str, int], hidden: int, seed: int) -> Readouts:
     """A readout for each neural predicate; the same seed gives the same start.
 
     Shapes: each [*B, D] -> [*B, V]
@@ -23,7 +50,7 @@ def make_readouts(name: ReadoutName, dim: int, num_scores: Mapping[str, int], hi
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = {predicate: _make(name, dim, width, hidden) for predicate, width in num_scores.items()}
-    return nn.ModuleDict(made)
+    return Readouts(made)
 
 
 def _make(name: ReadoutName, dim: int, width: int, hidden: int) -> nn.Module:

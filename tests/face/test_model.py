@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import nesy
 from nesy import Model, Program
 from nesy.errors import QueryError, RunError
 from nesy.language.core import Signature
@@ -207,3 +208,32 @@ def test_a_gpu_gives_the_answers_and_gradients_of_the_cpu(model: Model) -> None:
         gradients.append((out.p.detach().cpu(), model.encoder.scores.grad.cpu()))
     for cpu, cuda in zip(*gradients, strict=True):
         torch.testing.assert_close(cuda, cpu, atol=1e-5, rtol=1e-4)
+
+
+def test_a_model_whose_rules_call_python_is_not_saved(tmp_path: Path) -> None:
+    @nesy.function
+    def shifted(x: int) -> int:
+        return x + 1
+
+    program = Program.from_text(WORDS + "later(Y) :- word(X, _), Y = shifted(X).", functions=[shifted])
+    model = Model(program, Table(["a", "b", "not"]))
+    with pytest.raises(RunError, match=r"not Python code, and these rules may call `shifted/1`: compute it before"):
+        model.save(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_neural_predicate_of_a_file_under_an_alias_trains_and_is_saved(tmp_path: Path) -> None:
+    (tmp_path / "tone.nesy").write_text(
+        "#pred token(index, word).\n#neural leans(I) -> {good, bad} :- token(I, _).\nmood(P) :- leans(0, P).\n"
+    )
+    rules = '#include "tone" as kin.\n#input token(index, word).\nkin.token(I, W) :- token(I, W).\n'
+    (tmp_path / "main.nesy").write_text(f"{rules}mood(P) :- kin.mood(P).\n#query mood(P).\n")
+    program, payloads = Program.load(tmp_path / "main.nesy"), [{"text": "fine"}, {"text": "dire"}]
+    assert list(program.core.neural) == ["kin.leans"]
+    model = Model(program, encoder_class("text").build({}, Interface.of(program.core), payloads, 0))
+    out = model(model.prepare(payloads))
+    out.p.log().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoder.readouts.parameters())
+    model.save(tmp_path / "run")
+    again = Model.from_pretrained(tmp_path / "run", device="cpu")
+    assert torch.equal(again(again.prepare(payloads)).p, out.p)

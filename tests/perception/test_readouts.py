@@ -85,3 +85,11 @@ def test_a_kan_layer_fits_what_no_linear_layer_can(kind):
     assert loss.item() < 0.01
     flat = torch.linalg.lstsq(torch.cat([x, torch.ones(400, 1)], 1), y).solution
     assert ((torch.cat([x, torch.ones(400, 1)], 1) @ flat - y) ** 2).mean() > 0.05
+
+
+def test_predicates_with_an_alias_or_the_name_of_a_method_have_readouts_of_their_own():
+    names = ["kin.digit", "kin%2Edigit", "keys", "keys%", "forward", "digit", "training"]
+    made = make_readouts("linear", 4, dict.fromkeys(names, 2), 8, seed=0)
+    assert len({id(made[name]) for name in names}) == len(made) == len(names)
+    made.load_state_dict(make_readouts("linear", 4, dict.fromkeys(names, 2), 8, seed=1).state_dict())
+    assert "digit.weight" in made.state_dict()
