@@ -84,10 +84,16 @@ class Scanner:
         depth = -1  # of brackets in the weight of a soft constraint, which stands behind the full stop
         for match in self._of[dialect].finditer(text, start_at):
             kind = match.lastgroup
-            if kind is None or (len(current) > MAX_WORDS and kind not in _KEPT):
+            if kind is None:
                 continue
-            start, end = match.span()
-            word = new(Word, (kind, match[0], start, end))  # twice as fast as `Word(...)`
+            if depth < 0 and kind not in _KEPT:  # so it is with most words
+                if len(current) <= MAX_WORDS:
+                    start, end = match.span()
+                    current.append(new(Word, (kind, match[0], start, end)))  # twice as fast as `Word(...)`
+                continue
+            if len(current) > MAX_WORDS and kind not in _KEPT:
+                continue
+            word = Word(kind, match[0], *match.span())
             if kind == "COMMENT":
                 comments.append(word)
                 continue
