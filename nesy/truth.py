@@ -60,7 +60,7 @@ class Truth:
 
     Example:
         >>> from nesy.program import Program
-        >>> program = Program.from_text("#open wet/1. slips(X) :- wet(X). -wet(a). here(a;b).")
+        >>> program = Program.from_text("#open wet/1. slips(X) :- wet(X). -wet(a).")
         >>> print(program.truth("slips(a)"))
         slips(a)  false
     """

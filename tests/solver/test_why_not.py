@@ -35,6 +35,8 @@ def test_the_missing_facts_bring_the_answer_and_no_fewer_would(example: Example,
         name, _, rest = atom.partition("(")
         row = (Symbol(rest[:-1]),) if rest else ()
         facts.setdefault(Signature(name, len(row)), []).append(row)
+    stated = {rule.head for stratum in example.strata for rule in stratum if is_fact(rule)}  # may be taken out, too
+    database |= stated
     holds = derived(example, database | domain)
     absent = [atom for atom in example.atoms if atom not in holds]
     if not absent:
@@ -44,7 +46,7 @@ def test_the_missing_facts_bring_the_answer_and_no_fewer_would(example: Example,
     counted = {rule.count[0] for stratum in example.strata for rule in stratum if rule.count}
     new = [f"{name}({value})" for name in ("dom", *names) if name == "dom" or name in counted for value in "uv"]
     new = new if counted else []  # a count may need values that are not there yet
-    everything = [*universe, *new, *sorted(domain)]
+    everything = [*universe, *new, *sorted(domain | stated)]
     sizes = [
         len(chosen)
         for size in range(4)
@@ -72,6 +74,7 @@ def derived(example: Example, database: frozenset[str] | set[str]) -> set[str]:
             new = {
                 rule.head
                 for one in stratum
+                if not is_fact(one)
                 for constant in constants
                 for rule in [substituted(one, constant)]
                 if rule is not None and fires(rule, constant, "X" in f"{one.head}{one.body}", true)
@@ -80,6 +83,11 @@ def derived(example: Example, database: frozenset[str] | set[str]) -> set[str]:
                 break
             true |= new
     return true
+
+
+def is_fact(rule: Rule) -> bool:
+    """Whether the program says it as a fact."""
+    return not rule.body and rule.count is None and "X" not in rule.head
 
 
 def substituted(rule: Rule, constant: str) -> Rule:
