@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nesy.errors import QueryError
+from nesy.explanation import to_text
 from nesy.language import parse_program, parse_query
 from nesy.program import Program
 from nesy.solver import entailments, entails
@@ -124,7 +125,7 @@ def test_a_query_with_variables_is_answered_for_all_that_could_hold():
 
 def test_a_true_answer_has_its_proof_and_an_unknown_one_a_world_for_either_case():
     truth = Program.from_text(SUSPECTS, "suspects.nesy").truth("suspect(X)")
-    assert str(truth.explain(truth[0])).splitlines()[:6] == [
+    assert to_text(truth.explain(truth[0]).story, width=100).splitlines()[:6] == [
         "suspect(ann)  true  entailment",
         "because",
         "└── suspect(ann)  suspects.nesy:5",
@@ -132,7 +133,7 @@ def test_a_true_answer_has_its_proof_and_an_unknown_one_a_world_for_either_case(
         "    ├── motive(ann)  fact",
         "    └── not alibi(ann)  or else the constraint would be violated  suspects.nesy:4",
     ]
-    told = str(truth.explain(truth[1])).splitlines()
+    told = to_text(truth.explain(truth[1]).story, width=100).splitlines()
     assert told[0] == "suspect(bob)  unknown  entailment"
     assert told[1] == "a world in which suspect(bob) holds"
     assert "suspect(bob)" in told[2]
