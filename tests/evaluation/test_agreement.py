@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from importlib.util import find_spec
 
 import pytest
 
@@ -10,11 +11,11 @@ from benchmarks import agreement
 
 
 def test_random_programs_agree_with_their_worlds_and_with_problog() -> None:
-    pytest.importorskip("problog")
-    tally = agreement.run(25)
+    can_compile = find_spec("problog") is not None and find_spec("pysdd") is not None  # ProbLog's compiler
+    tally = agreement.run(25, with_problog=can_compile)
     assert tally.wrong == []
     assert tally.covers
-    assert tally.done["programs ProbLog accepts"] >= 6
+    assert tally.done["programs ProbLog accepts"] >= 6 * can_compile
     for construct in ("recursion", "negation", "annotated disjunctions", "constraints", "evidence", "aggregates"):
         assert tally.done[f"with {construct}"] >= 2, construct
 
