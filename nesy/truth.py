@@ -10,7 +10,7 @@ from typing import Any
 from nesy.answer import Explanation
 from nesy.errors import QueryError
 from nesy.explanation import Reason, RuleNote, Section, Step, Story
-from nesy.language.core import CoreProgram, Query, Rule
+from nesy.language.core import CoreProgram, Query
 from nesy.solver import Entailment, Inference, entailments
 
 _MOST_SHOWN = 40  # atoms of a world; all of them are in the data
@@ -157,10 +157,6 @@ def _world(title: str, atoms: tuple[str, ...], facts: set[str]) -> Section:
 
 def _step(number: int, inference: Inference) -> Step:
     kind = "fact" if inference.how == "fact" else "absent" if inference.how == "no way" else "derived"
-    rule = _note(inference.rule) if inference.rule is not None else None
+    rule = RuleNote.of(inference.rule)
     note = _NOTES[inference.how] if inference.premises or inference.how != "no way" else "no rule can derive it"
     return Step(number, kind, inference.text, inference.holds, 1.0, rule, children=inference.premises, note=note)
-
-
-def _note(rule: Rule) -> RuleNote | None:
-    return RuleNote(rule.span.place, " ".join(rule.span.text.split())) if rule.span is not None else None

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from typing import Literal as OneOf
 
+from nesy.language.core import Rule
 from nesy.language.values import Value
 from nesy.perception import Sighting
 
@@ -30,6 +31,13 @@ class RuleNote:
 
     place: str
     text: str
+
+    @classmethod
+    def of(cls, rule: Rule | None) -> Self | None:
+        """The note of a rule; None for one that the language made."""
+        if rule is None or rule.span is None:
+            return None
+        return cls(rule.span.place, " ".join(rule.span.text.split()))
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ class _Teller:
         rule = self._rule_of_choice(int(self.graph.choices.choice[choice]))
         sighting = self._sighting(rule, choice)
         text = str(self.graph.atom_of(leaf))
-        return Line(number, "chosen", text, not literal & 1, probability, self._note(rule), sighting)
+        return Line(number, "chosen", text, not literal & 1, probability, RuleNote.of(rule), sighting)
 
     def _derived(self, number: int, step: Derived, children: tuple[int, ...], probability: float) -> Line:
         rule_id = int(self.graph.rule[step.derivation])
@@ -141,7 +141,7 @@ class _Teller:
         if rule_id == _CONDITION:
             return self._condition(number, step, children, probability)
         chosen = [self.lines[c] for c in children if self.lines[c].kind == "chosen" and self.lines[c].text == text]
-        note = self._note(self.rules.get(rule_id))
+        note = RuleNote.of(self.rules.get(rule_id))
         if chosen:  # the atom and the outcome that selects it are one line to a reader
             others = tuple(c for c in children if c != chosen[0].id)
             if chosen[0].sighting is not None:  # what was seen says more than the input fact that led to it
@@ -176,7 +176,7 @@ class _Teller:
         ways = int(last - first)
         note = "no rule derives it" if ways == 0 else f"none of {ways} ways to derive it holds" if ways > 1 else ""
         rules = {int(r) for r in self.graph.rule[first:last]}
-        rule = self._note(self.rules.get(rules.pop())) if len(rules) == 1 else None
+        rule = RuleNote.of(self.rules.get(rules.pop())) if len(rules) == 1 else None
         return Line(number, "absent", text, False, probability, rule, children=children, note=note)
 
     def _aggregated(self, number: int, step: Aggregated, children: tuple[int, ...], probability: float) -> Line:
@@ -205,11 +205,6 @@ class _Teller:
             return None
         name = rule.choice.neural or rule.heads[0].predicate
         return self.saw(name, self.graph.choices.key[choice])
-
-    def _note(self, rule: Rule | None) -> RuleNote | None:
-        if rule is None or rule.span is None:
-            return None
-        return RuleNote(rule.span.place, " ".join(rule.span.text.split()))
 
 
 def _literal_text(graph: DerivationGraph, literal: int) -> str:

@@ -17,7 +17,7 @@ few shapes. What holds of a core program:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal as OneOf
 from typing import NamedTuple, TypeAlias
@@ -325,6 +325,18 @@ def ground_atom(predicate: str, values: tuple[Value, ...]) -> Atom:
     'edge(1,2)'
     """
     return Atom(predicate, tuple(Constant(value) for value in values))
+
+
+def term_variables(terms: Iterable[Expr]) -> Iterator[str]:
+    """The names of the variables in terms and expressions, from left to right, each as often as it stands there."""
+    for term in terms:
+        match term:
+            case Variable(name):
+                yield name
+            case Structure(_, arguments) | Expression(_, arguments):
+                yield from term_variables(arguments)
+            case Constant():
+                pass
 
 
 def format_term(term: Expr) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -159,15 +159,3 @@ def survey(node: object) -> Survey:
                 seen.add(kind)
                 todo.extend(children(item))
     return Survey(Counter(names), seen.isdisjoint(_NESTING))
-
-
-def term_variables(terms: Iterable[core.Expr]) -> Iterator[str]:
-    """The names of the variables in core terms and expressions, from left to right."""
-    for term in terms:
-        match term:
-            case core.Variable(name):
-                yield name
-            case core.Structure(arguments=arguments) | core.Expression(arguments=arguments):
-                yield from term_variables(arguments)
-            case core.Constant():
-                pass

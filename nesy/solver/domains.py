@@ -19,13 +19,13 @@ from nesy.language.core import (
     Comparison,
     Constant,
     CoreProgram,
-    Expr,
     Expression,
     Literal,
     Rule,
     Signature,
     Structure,
     Variable,
+    term_variables,
 )
 from nesy.language.values import Symbol, Value, key
 from nesy.solver.instances import Fact
@@ -119,21 +119,10 @@ def _comparison(classes: _Classes, rule: int, part: Comparison) -> None:
             classes.constant((rule, name), value)
     for side, other in ((part.left, part.right), (part.right, part.left)):
         if isinstance(side, Expression):
-            for name in _variables(side):
+            for name in term_variables((side,)):
                 classes.number((rule, name))
             if isinstance(other, Variable):
                 classes.number((rule, other.name))
-
-
-def _variables(term: Expr) -> Iterator[str]:
-    match term:
-        case Variable(name):
-            yield name
-        case Structure(_, arguments) | Expression(_, arguments):
-            for argument in arguments:
-                yield from _variables(argument)
-        case Constant():
-            return
 
 
 class _Classes:

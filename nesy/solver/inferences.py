@@ -104,10 +104,8 @@ class _Propagation:
             if instance.choice is None and not instance.aggregates:
                 clause = tuple(literal ^ 1 for literal in instance.body)
                 yield from self._last(instance, clause, "constraint", "constraint")
-        for negative, positive in self.opposites:
+        for negative, positive in self.opposites:  # that not both hold is a constraint of the program
             for one, other in ((negative, positive), (positive, negative)):
-                if 2 * one in self.reasons:
-                    yield 2 * other + 1, "opposite", None, (2 * one,)
                 if 2 * one + 1 in self.reasons:
                     yield 2 * other, "opposite", None, (2 * one + 1,)
 

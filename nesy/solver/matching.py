@@ -26,6 +26,7 @@ from nesy.language.core import (
     Term,
     Variable,
     ground_atom,
+    term_variables,
 )
 from nesy.language.functions import FunctionError, compare, evaluate
 from nesy.language.values import Compound, Value, key
@@ -240,9 +241,9 @@ class Matcher:
                 match part:
                     case Literal(atom):
                         for argument in atom.arguments:
-                            seen.update(dict.fromkeys(_names(argument)))
+                            seen.update(dict.fromkeys(term_variables((argument,))))
                     case Comparison(_, left, right):
-                        seen.update(dict.fromkeys((*_names(left), *_names(right))))
+                        seen.update(dict.fromkeys(term_variables((left, right))))
                     case Aggregate():
                         seen.update(dict.fromkeys(v.name for v in (*part.group, part.result)))
             names = self._names[rule.id] = tuple(seen)
@@ -259,7 +260,7 @@ class Matcher:
             index = self._best(parts, bound)
             place, part = parts.pop(index)
             order.append((place, part, set(bound)))
-            bound |= set(_binds(part))
+            bound |= set(may_bind(part))
         chain = end
         for place, part, before in reversed(order):
             match part:
@@ -502,30 +503,18 @@ def _nothing(row: Row) -> bool:
     raise AssertionError("a chain without a start takes no rows")
 
 
-def _names(term: Expr) -> Iterator[str]:
-    match term:
-        case Variable(name):
-            yield name
-        case Structure(_, arguments) | Expression(_, arguments):
-            for argument in arguments:
-                yield from _names(argument)
-        case Constant():
-            return
-
-
 def _reserve(term: Term, frame: _Frame) -> None:
-    for name in _names(term):
+    for name in term_variables((term,)):
         frame.slot(name)
 
 
-def _binds(part: BodyLiteral) -> Iterator[str]:
+def may_bind(part: BodyLiteral) -> Iterator[str]:
+    """The variables that a part of a body may bind."""
     match part:
         case Literal(atom, False):
-            for argument in atom.arguments:
-                yield from _names(argument)
+            yield from term_variables(atom.arguments)
         case Comparison("=", left, right):
-            yield from _names(left)
-            yield from _names(right)
+            yield from term_variables((left, right))
         case Aggregate():
             yield part.result.name
         case _:

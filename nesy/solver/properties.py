@@ -9,7 +9,7 @@ breaks the property; that there is none is a proof for every database of that si
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
@@ -20,14 +20,11 @@ from nesy.language.core import (
     Comparison,
     Constant,
     CoreProgram,
-    Expr,
-    Expression,
     Literal,
     Rule,
     Signature,
-    Structure,
-    Variable,
     format_term,
+    term_variables,
 )
 from nesy.language.functions import FunctionError
 from nesy.language.values import key
@@ -35,7 +32,7 @@ from nesy.solver.completion import Completion
 from nesy.solver.domains import databases
 from nesy.solver.engine import DEFAULT_TIMEOUT, minimise
 from nesy.solver.instances import Fact, Instance, Instances, body_signatures, depends_on, facts_of, instantiate
-from nesy.solver.matching import TooLargeError
+from nesy.solver.matching import TooLargeError, may_bind
 from nesy.solver.script import Script, disjunction, negation
 
 
@@ -95,8 +92,8 @@ def always(
 
     Raises: ValueError for variables of the atom that `when` does not bind: they range over nothing.
     """
-    bound = {name for part in when for name in _variables(part)}
-    loose = [name for name in dict.fromkeys(v for a in atom.arguments for v in _names(a)) if name not in bound]
+    bound = {name for part in when for name in may_bind(part)}
+    loose = [name for name in dict.fromkeys(term_variables(atom.arguments)) if name not in bound]
     if loose:
         raise ValueError(
             f"`always {atom}`: over which values? Say what {' and '.join(loose)} may be: "
@@ -141,32 +138,6 @@ class _World:
 
     def atom_or_false(self, number: int | None) -> str:
         return "false" if number is None else self.atom(number)
-
-
-def _variables(part: BodyLiteral) -> Iterator[str]:
-    """The variables that a part of a body may bind."""
-    match part:
-        case Literal(atom, negated=False):
-            for argument in atom.arguments:
-                yield from _names(argument)
-        case Comparison("=", left, right):
-            yield from _names(left)
-            yield from _names(right)
-        case Aggregate(result=result):
-            yield result.name
-        case _:
-            pass
-
-
-def _names(term: Expr) -> Iterator[str]:
-    match term:
-        case Variable(name):
-            yield name
-        case Structure(_, arguments) | Expression(_, arguments):
-            for argument in arguments:
-                yield from _names(argument)
-        case Constant():
-            pass
 
 
 def _text(body: Sequence[BodyLiteral]) -> str:

@@ -24,6 +24,7 @@ from nesy.language.core import (
     Structure,
     Term,
     Variable,
+    term_variables,
 )
 from nesy.language.kinds import INT, Kinds, of_program
 from nesy.language.values import key
@@ -73,7 +74,7 @@ def _may_contradict(body: Sequence[BodyLiteral]) -> bool:
         return True
     if counts == 1:
         comparison = next(part for part in body if isinstance(part, Comparison))
-        shared = set(_names(comparison.left)) & set(_names(comparison.right))
+        shared = set(term_variables((comparison.left,))) & set(term_variables((comparison.right,)))
         return bool(shared) or any(isinstance(part, Aggregate) for part in body)
     return False
 
@@ -215,23 +216,12 @@ def _substitute(term: Expr, binding: Mapping[str, Term]) -> Expr | None:
         case Constant():
             return term
         case Structure() | Expression():
-            if any(name not in binding for name in _names(term)):
+            if any(name not in binding for name in term_variables((term,))):
                 return None
             inner = tuple(_substitute(argument, binding) for argument in term.arguments)
             if isinstance(term, Expression):
                 return Expression(term.function, inner)  # type: ignore[arg-type]
             return Structure(term.functor, inner)  # type: ignore[arg-type]
-
-
-def _names(term: Expr) -> Iterator[str]:
-    match term:
-        case Variable(name):
-            yield name
-        case Structure(_, arguments) | Expression(_, arguments):
-            for argument in arguments:
-                yield from _names(argument)
-        case Constant():
-            return
 
 
 def variable_names(body: Sequence[BodyLiteral]) -> set[str]:
@@ -240,9 +230,9 @@ def variable_names(body: Sequence[BodyLiteral]) -> set[str]:
     for part in body:
         match part:
             case Literal(atom):
-                names.update(name for argument in atom.arguments for name in _names(argument))
+                names.update(term_variables(atom.arguments))
             case Comparison():
-                names.update((*_names(part.left), *_names(part.right)))
+                names.update(term_variables((part.left, part.right)))
             case Aggregate():
                 names.add(part.result.name)
     return names
