@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nesy.distillation import Teacher, distill
     from nesy.errors import NesyError, ProgramError
     from nesy.language import Functions, function
-    from nesy.learning import crossval, evaluate, fit, new_task, overview, train, verify
+    from nesy.learning import crossval, evaluate, expected_error, fit, new_task, overview, train, verify
     from nesy.model import Model
     from nesy.program import Program, String
     from nesy.reasoning import Budget, Limits
@@ -40,6 +40,7 @@ _PLACES = {
     "crossval": "learning",
     "distill": "distillation",
     "evaluate": "learning",
+    "expected_error": "learning",
     "fit": "learning",
     "format_file": "checking",
     "function": "language",
@@ -64,6 +65,7 @@ __all__ = [
     "crossval",
     "distill",
     "evaluate",
+    "expected_error",
     "fit",
     "format_file",
     "function",

@@ -127,7 +127,9 @@ def _claim(path: Path, text: str, *, is_never: bool) -> tuple[CoreProgram, Atom 
     The claim is checked as a constraint in a text that includes the program, so that its mistakes are told as any.
     """
     program = load_program(path)  # its own mistakes first
-    stripped = text.strip().removesuffix(".")
+    stripped = text.strip().removesuffix(".").strip()
+    if not stripped:
+        raise QueryError("the property is empty: state a condition, such as --never 'p(X), q(X)'")
     claim = parse(f":- {stripped}." if is_never else f"{stripped}.", _CLAIM)
     match claim.file.statements:
         case (ast.Constraint(weight=None),) if is_never:

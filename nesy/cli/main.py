@@ -155,14 +155,19 @@ def ask(
     drawing: Drawing = None,
     abstain_below: Annotated[
         float | None,
-        typer.Option(metavar="P", help="Say nothing where no answer has the chance P, and how often others are wrong"),
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            metavar="P",
+            help="Say nothing where no answer has the chance P, and how often others are wrong",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer one input, with a proof that Z3 has checked."""
     import nesy
 
-    expected = nesy.learning.expected_error(folder, abstain_below) if abstain_below is not None else None
+    expected = nesy.expected_error(folder, abstain_below) if abstain_below is not None else None
     answer = nesy.Model.from_pretrained(folder, device=device).ask(question)
     abstains = expected is not None and answer.surest < expected.threshold
     if as_json:
@@ -250,7 +255,7 @@ def verify(
     """Check every answer of a run with Z3, or prove a property of a rule file over all small databases."""
     import nesy
 
-    if Path(place).is_dir() or not (never or always or equivalent):
+    if Path(place).is_dir() or (never is None and always is None and equivalent is None):
         found = nesy.verify(place, split, device=device, data=data, smt2=smt2)
         _print_json(found.to_dict()) if as_json else print(found)
         raise typer.Exit(0 if found.is_ok else 1)

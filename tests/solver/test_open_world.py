@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from nesy.errors import QueryError
 from nesy.explanation import to_text
 from nesy.language import parse_program, parse_query
+from nesy.language.core import CoreProgram
 from nesy.program import Program
-from nesy.solver import entailments, entails
+from nesy.solver import Inference, entailments, entails
+from nesy.solver.inferences import infer
+from nesy.solver.open_world import _instantiate, _opposites, with_opposites
 from tests.examples import num_examples
 
 ATOMS = ["p0", "p1", "p2", "p3", "p4", "p5"]  # two to a stratum
@@ -105,8 +108,37 @@ def test_the_verdict_and_every_step_of_its_proof_hold_in_all_worlds(sketch: Sket
         for number, step in enumerate(found.proof):
             assert all((step.text in world) == step.holds for world in worlds), (sketch.text, step)
             assert all(premise < number for premise in step.premises)
+        for literal, steps in propagated(program, name):
+            assert steps == () or all((name in world) == (literal & 1 == 0) for world in worlds), (sketch.text, literal)
         if found.proof:
             assert (found.proof[-1].text, found.proof[-1].holds) == (name, wanted == "true")
+
+
+def propagated(program: CoreProgram, name: str) -> Iterator[tuple[int, tuple[Inference, ...]]]:
+    """What propagation says of an atom and of its negation, whatever Z3 says."""
+    opened = with_opposites(program, program.open)
+    hard = [rule for rule in program.constraints if rule.choice is None]
+    instances, (goal,) = _instantiate(program, parse_query(name, program).atom, {}, opened, hard, 5.0)
+    for literal in (2 * goal, 2 * goal + 1):
+        yield literal, infer(instances, _opposites(instances, opened), literal)
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("#open p/0. :- p. q :- -p.", ["not p", "-p", "q"]),
+        ("#open a/0, b/0. h :- a. h :- b. :- not h. :- a. q :- b.", ["not a", "h", "b", "q"]),
+        ("#open a/0, b/0. h :- a, b. :- h. b. q :- not a.", ["b", "not h", "not a", "q"]),
+    ],
+    ids=["opposite", "last way", "denied"],
+)
+def test_a_literal_may_follow_backwards(text: str, steps: list[str]) -> None:
+    program = parse_program(text)
+    found = entails(program, parse_query("q", program).atom, {}, program.open)
+    assert found.verdict == "true"
+    told = [step.text if step.holds else f"not {step.text}" for step in found.proof]
+    assert sorted(told) == sorted(steps)
+    assert told[-1] == "q"
 
 
 SUSPECTS = """

@@ -112,6 +112,8 @@ def test_a_claim_is_an_atom_or_has_a_condition(tmp_path):
     assert prove(file, always="ancestor(X,Z) :- ancestor(X,Y), parent(Y,Z)").holds
     different = prove(file, never="parent(X,Y), parent(Y,X), X != Y", size=2)
     assert set(different.database) == {"parent(a,b)", "parent(b,a)"}
+    with pytest.raises(QueryError, match="the property is empty"):
+        prove(file, never=" . ")
     with pytest.raises(QueryError, match="over which values"):
         prove(file, always="ancestor(X,Z)")
     with pytest.raises(ProgramError, match="did you mean `ancestor`"):

@@ -35,7 +35,7 @@ def test_the_missing_facts_bring_the_answer_and_no_fewer_would(example: Example,
         name, _, rest = atom.partition("(")
         row = (Symbol(rest[:-1]),) if rest else ()
         facts.setdefault(Signature(name, len(row)), []).append(row)
-    stated = {rule.head for stratum in example.strata for rule in stratum if is_fact(rule)}  # may be taken out, too
+    stated = facts_to_take_out(example)
     database |= stated
     holds = derived(example, database | domain)
     absent = [atom for atom in example.atoms if atom not in holds]
@@ -67,14 +67,14 @@ def test_the_missing_facts_bring_the_answer_and_no_fewer_would(example: Example,
 
 def derived(example: Example, database: frozenset[str] | set[str]) -> set[str]:
     """What the rules derive from certain facts, stratum by stratum; nothing is certain but these."""
-    true = set(database)
+    stated, true = facts_to_take_out(example), set(database)
     constants = {*CONSTANTS, *(atom[4:-1] for atom in database if atom.startswith("dom("))}
     for stratum in example.strata:
         while True:
             new = {
                 rule.head
                 for one in stratum
-                if not is_fact(one)
+                if one.head not in stated
                 for constant in constants
                 for rule in [substituted(one, constant)]
                 if rule is not None and fires(rule, constant, "X" in f"{one.head}{one.body}", true)
@@ -85,9 +85,12 @@ def derived(example: Example, database: frozenset[str] | set[str]) -> set[str]:
     return true
 
 
-def is_fact(rule: Rule) -> bool:
-    """Whether the program says it as a fact."""
-    return not rule.body and rule.count is None and "X" not in rule.head
+def facts_to_take_out(example: Example) -> set[str]:
+    """What the program states as facts, of predicates that have nothing but facts."""
+    rules = [rule for stratum in example.strata for rule in stratum]
+    derived_heads = {rule.head for rule in rules if rule.body or rule.count or "X" in rule.head}
+    names = {head.split("(")[0] for head in derived_heads}
+    return {rule.head for rule in rules if rule.head not in derived_heads and rule.head.split("(")[0] not in names}
 
 
 def substituted(rule: Rule, constant: str) -> Rule:
