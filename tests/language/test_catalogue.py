@@ -26,6 +26,4 @@ def test_the_correction_gives_no_error_and_not_this_diagnostic(entry: Entry):
 
 def test_the_page_of_diagnostics_is_up_to_date():
     path = Path(__file__).parents[2] / "docs" / "diagnostics.md"
-    assert path.read_text(encoding="utf-8") == page(), (
-        "run: python -m nesy.tools.catalogue_page > docs/diagnostics.md"
-    )
+    assert path.read_text(encoding="utf-8") == page(), "run: python -m nesy.tools.catalogue_page > docs/diagnostics.md"
