@@ -13,6 +13,7 @@ from nesy import solver
 from nesy.diagnostics import Diagnostic, by_position
 from nesy.errors import ProgramError, QueryError, near_name
 from nesy.language import Checked, ast, check_program, load_program, parse, parse_program, parse_query
+from nesy.language.collection import collection_paused
 from nesy.language.core import Atom, BodyLiteral, CoreProgram, Literal, Signature
 from nesy.language.files import dialect_of, read_file
 from nesy.language.pretty import format_text
@@ -77,11 +78,12 @@ def check(path: str | Path) -> Report:
 
     Raises: NesyError if the file cannot be read; mistakes in it are in the report.
     """
-    checked = check_program(path)
-    if checked.program is None:
-        return Report(checked, None)
-    consistency = check_constraints(checked.program)
-    return Report(checked, consistency, tuple(static_warnings(checked.program, consistency)))
+    with collection_paused():
+        checked = check_program(path)
+        if checked.program is None:
+            return Report(checked, None)
+        consistency = check_constraints(checked.program)
+        return Report(checked, consistency, tuple(static_warnings(checked.program, consistency)))
 
 
 def prove(

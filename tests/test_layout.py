@@ -45,11 +45,11 @@ OUTSIDE = {
     "diagnostics": set(),
     "errors": set(),
     "resources": set(),
-    "language": {"lark", "networkx", "numpy", "pyarrow"},
+    "language": {"lark", "numpy", "pyarrow"},
     "hdc": {"torch", "numpy", "sklearn", "safetensors", "scipy"},
-    "reasoning": {"torch", "numpy", "networkx", "scipy"},
+    "reasoning": {"torch", "numpy", "scipy"},
     "perception": {"torch", "numpy", "tiktoken", "tokenizers", "transformers", "peft", "sklearn", "PIL"},
-    "solver": {"z3", "numpy", "networkx", "torch"},
+    "solver": {"z3", "numpy", "torch"},
     "explanation": {"networkx", "rich", "numpy", "torch"},
 }
 

@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
-import networkx as nx
-
+from nesy.language.components import is_recursive, strongly_connected
 from nesy.language.values import format_value
 from nesy.solver.instances import ChoiceInstance, Group, Instance, Instances
 from nesy.solver.script import (
@@ -103,14 +102,15 @@ class Completion:
     @cached_property
     def _loop_of(self) -> Mapping[int, int]:
         """Atom -> number of its loop, for atoms that depend positively on themselves."""
-        graph: nx.DiGraph[int] = nx.DiGraph()
+        below: dict[int, set[int]] = {}
         for instance in self.instances.rules:
             if any(head.signature in self.instances.recursive for head in instance.rule.heads):
                 for head in instance.heads:
-                    graph.add_edges_from((head, literal >> 1) for literal in instance.body if not literal & 1)
+                    positive = (literal >> 1 for literal in instance.body if not literal & 1)
+                    below.setdefault(head, set()).update(positive)
         loops: dict[int, int] = {}
-        for index, component in enumerate(nx.strongly_connected_components(graph)):
-            if len(component) > 1 or any(graph.has_edge(atom, atom) for atom in component):
+        for index, component in enumerate(strongly_connected(below)):
+            if is_recursive(component, below):
                 loops.update(dict.fromkeys(component, index))
         return loops
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.language.components import is_recursive, strongly_connected
 from nesy.reasoning.derivation import DerivationGraph
 from nesy.solver.script import Script, at_most_one, conjunction, disjunction, negation, number, total
 
@@ -125,14 +125,14 @@ class GraphClauses:
 
     def _loops(self, nodes: Sequence[int]) -> dict[int, int]:
         graph = self.graph
-        edges: nx.DiGraph[int] = nx.DiGraph()
+        below: dict[int, set[int]] = {}
         for node in nodes:
             start = graph.body_ptr[graph.derivations_ptr[node]]
             end = graph.body_ptr[graph.derivations_ptr[node + 1]]
-            edges.add_edges_from((node, int(literal) >> 1) for literal in graph.body[start:end] if not literal & 1)
+            below[node] = {int(literal) >> 1 for literal in graph.body[start:end] if not literal & 1}
         loops: dict[int, int] = {}
-        for index, component in enumerate(nx.strongly_connected_components(edges)):
-            if len(component) > 1 or any(edges.has_edge(node, node) for node in component):
+        for index, component in enumerate(strongly_connected(below)):
+            if is_recursive(component, below):
                 loops.update(dict.fromkeys(component, index))
         return loops
 

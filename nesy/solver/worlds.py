@@ -10,10 +10,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.language.components import strongly_connected
 from nesy.reasoning.derivation import DerivationGraph, GroundAggregate
 
 
@@ -57,14 +57,12 @@ class Worlds:
 
     @cached_property
     def _order(self) -> list[list[int]]:
-        graph: nx.DiGraph[int] = nx.DiGraph()
-        graph.add_nodes_from(range(self.graph.num_nodes))
+        below: dict[int, set[int]] = {node: set() for node in range(self.graph.num_nodes)}
         for derivation, head in enumerate(self.graph.head):
-            graph.add_edges_from((int(literal) >> 1, int(head)) for literal in self.graph.body_of(derivation))
+            below[int(head)].update(int(literal) >> 1 for literal in self.graph.body_of(derivation))
         for node, aggregate in self._aggregate_of.items():
-            graph.add_edges_from((int(element), node) for element in aggregate.element)
-        condensed = nx.condensation(graph)
-        return [sorted(condensed.nodes[c]["members"]) for c in nx.topological_sort(condensed)]
+            below[node].update(int(element) for element in aggregate.element)
+        return [sorted(members) for members in strongly_connected(below)]
 
 
 def _decide(aggregate: GroundAggregate, true: NDArray[np.bool_]) -> None:

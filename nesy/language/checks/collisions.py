@@ -7,10 +7,8 @@ declares the predicate by `#pred`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-
-import networkx as nx
 
 from nesy.diagnostics import Diagnostic, Label
 from nesy.language import core
@@ -25,10 +23,13 @@ def check_collisions(draft: Draft, includes: Iterable[tuple[Source, Source]]) ->
 
     `includes` are the pairs of a file and one that it includes.
     """
-    graph: nx.DiGraph[Source] = nx.DiGraph(includes)
-    if graph.number_of_nodes() < 3:
+    directly: dict[Source, set[Source]] = {}
+    for including, included in includes:
+        directly.setdefault(including, set()).add(included)
+        directly.setdefault(included, set())
+    if len(directly) < 3:
         return
-    below = {source: {source, *nx.descendants(graph, source)} for source in graph}
+    below = {source: _reached(source, directly) for source in directly}
     places: dict[core.Signature, dict[Source, Span]] = {}
     for atom in _defined(draft):
         if atom.span is not None and " " not in atom.predicate:
@@ -50,6 +51,16 @@ def check_collisions(draft: Draft, includes: Iterable[tuple[Source, Source]]) ->
             f"declare `#pred {predicate_name(signature.name)}{columns}.` in the file that includes them"
         )
         yield report("N514", other, others=(Label(one, "and here"),), name=str(signature), instead=instead)
+
+
+def _reached(start: Source, directly: Mapping[Source, Iterable[Source]]) -> set[Source]:
+    """A file and all that it includes, itself or through others."""
+    reached, todo = {start}, [start]
+    while todo:
+        new = {*directly[todo.pop()]} - reached
+        reached |= new
+        todo += new
+    return reached
 
 
 def _strangers(sources: list[Source], below: dict[Source, set[Source]]) -> tuple[Source, Source] | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from nesy.diagnostics import Diagnostic, Label
 from nesy.language import core
 from nesy.language.catalogue import report
+from nesy.language.components import is_recursive, strongly_connected
 from nesy.language.lower import Draft
 from nesy.source import Span, node
 
@@ -52,10 +53,9 @@ def components(
     result: list[core.Component] = []
     component_of: dict[core.Signature, int] = {}
     order = {signature: place for place, signature in enumerate(known)}
-    for number, members in enumerate(_strongly_connected(below)):
+    for number, members in enumerate(strongly_connected(below)):
         members.sort(key=order.__getitem__)
-        is_recursive = len(members) > 1 or members[0] in below[members[0]]
-        result.append(core.Component(tuple(members), is_recursive))
+        result.append(core.Component(tuple(members), is_recursive(members, below)))
         for signature in members:
             component_of[signature] = number
     inside: dict[int, list[Edge]] = {}
@@ -68,43 +68,6 @@ def components(
         if bad is not None:
             diagnostics.append(_diagnostic(bad, cycle_edges))
     return tuple(result), diagnostics
-
-
-def _strongly_connected(below: Mapping[core.Signature, Iterable[core.Signature]]) -> Iterator[list[core.Signature]]:
-    """The strongly connected components of a graph, each after all that it leads to.
-
-    Source: Tarjan, "Depth-first search and linear graph algorithms", 1972; without recursion.
-    """
-    number: dict[core.Signature, int] = {}  # in the order in which they are met
-    lowest: dict[core.Signature, int] = {}  # the first of those that it leads back to
-    done: set[core.Signature] = set()
-    pending: list[core.Signature] = []
-    for start in below:
-        if start in number:
-            continue
-        number[start] = lowest[start] = len(number)
-        pending.append(start)
-        path = [(start, iter(below[start]))]
-        while path:
-            here, rest = path[-1]
-            for other in rest:
-                if other not in number:
-                    number[other] = lowest[other] = len(number)
-                    pending.append(other)
-                    path.append((other, iter(below[other])))
-                    break
-                if other not in done and number[other] < lowest[here]:
-                    lowest[here] = number[other]
-            else:
-                path.pop()
-                if path and lowest[here] < lowest[path[-1][0]]:
-                    lowest[path[-1][0]] = lowest[here]
-                if lowest[here] == number[here]:
-                    members: list[core.Signature] = []
-                    while not members or members[-1] != here:
-                        members.append(pending.pop())
-                    done.update(members)
-                    yield members
 
 
 def _diagnostic(bad: Edge, cycle_edges: list[Edge]) -> Diagnostic:

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.language.components import strongly_connected
 from nesy.language.core import Signature
 from nesy.reasoning.evaluation.kernels import Index, csr
 from nesy.reasoning.evaluation.limits import Guard
@@ -174,15 +174,14 @@ def closure(pairs: Pairs) -> Bits:
     """
     n = pairs.n
     first, second = pairs.edges
-    graph: nx.DiGraph[int] = nx.DiGraph()
-    graph.add_nodes_from(range(n))
-    graph.add_edges_from(zip(first.tolist(), second.tolist(), strict=True))
+    graph: dict[int, list[int]] = {node: [] for node in range(n)}
+    for source, target in zip(first.tolist(), second.tolist(), strict=True):
+        graph[source].append(target)
     component = np.empty(n, dtype=np.int64)
     members: list[list[int]] = []
-    for number, nodes in enumerate(nx.strongly_connected_components(graph)):  # successors come first
-        listed = list(nodes)
-        component[listed] = number
-        members.append(listed)
+    for number, nodes in enumerate(strongly_connected(graph)):  # successors come first
+        component[nodes] = number
+        members.append(nodes)
     # One row per component: what is reached from it, with what it is itself added for those before it.
     reach = np.zeros((len(members), num_words(n)), dtype=np.uint64)
     with_self = np.zeros_like(reach)

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import networkx as nx
-
+from nesy.language.components import is_recursive, strongly_connected
 from nesy.language.core import Signature
 from nesy.reasoning.evaluation.compiled import CompiledProgram, Group
 from nesy.reasoning.evaluation.plan import Assign, Filter, Join, Step, Take, make_plan
@@ -233,23 +232,21 @@ def _test(step: Step) -> Test:
 
 def _groups(forms: list[tuple[RuleForm, int]]) -> tuple[Group, ...]:
     """Rules by strongly connected component of what their heads need, lower ones first."""
-    needs: nx.DiGraph[Signature] = nx.DiGraph()
+    needs: dict[Signature, dict[Signature, None]] = {}
     heads: dict[Signature, dict[int, tuple[RuleForm, list[int]]]] = {}
     for form, head in forms:
         signature = form.heads[head].signature
-        needs.add_node(signature)
-        needs.add_edges_from((signature, below) for below in _signatures(form.body))
+        needs.setdefault(signature, {}).update(dict.fromkeys(_signatures(form.body)))
         heads.setdefault(signature, {}).setdefault(id(form), (form, []))[1].append(head)
     groups: list[Group] = []
-    for members in nx.strongly_connected_components(needs):  # what is needed comes first
+    for members in strongly_connected(needs):  # what is needed comes first
         rules: dict[int, tuple[RuleForm, list[int]]] = {}
         for signature in members:
             for key, (form, places) in heads.get(signature, {}).items():
                 rules.setdefault(key, (form, []))[1].extend(places)
         if rules:
-            recursive = len(members) > 1 or any(needs.has_edge(s, s) for s in members)
             entries = tuple((form, tuple(sorted(places))) for form, places in rules.values())
-            groups.append(Group(frozenset(members), entries, recursive))
+            groups.append(Group(frozenset(members), entries, is_recursive(members, needs)))
     return tuple(groups)
 
 
