@@ -31,6 +31,7 @@ from nesy.explanation import (
     to_dot,
     to_html,
     to_markdown,
+    to_part,
     to_png,
     to_raster,
     to_svg,
@@ -389,6 +390,10 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """The explanation as data: the same facts as the tree."""
         return to_dict(self._whole)
+
+    def to_part(self) -> str:
+        """The explanation as HTML for a larger page, which has `STYLE` and `SCRIPT` of `nesy.explanation`."""
+        return to_part(self._whole)
 
     def draw(self, kind: str = "svg") -> str | bytes:
         """The explanation as a text of one of `FORMATS`; bytes for png.

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from nesy.errors import RunError
+from nesy.errors import DataError, RunError
 from nesy.language.core import RuleFile
 
 MANIFEST = "manifest.json"
@@ -112,12 +112,33 @@ def write_rules(folder: Path, files: Sequence[RuleFile]) -> str:
 def read_json(folder: Path, name: str) -> dict[str, Any]:
     """A JSON object of a checked run."""
     try:
-        data = json.loads((Path(folder) / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = json.loads(read_text(folder, name))
+    except ValueError as error:
         raise RunError(f"{Path(folder) / name}: unreadable: {error}") from error
     if not isinstance(data, dict):
         raise RunError(f"{Path(folder) / name}: expected a JSON object")
     return data
+
+
+def read_text(folder: Path, name: str) -> str:
+    """A text of a checked run."""
+    try:
+        return (Path(folder) / name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise RunError(f"{Path(folder) / name}: unreadable: {error}") from error
+
+
+def place_for(path: str | Path, what: str) -> Path:
+    """Where a file is to be written, looked at before the work that it takes to make it.
+
+    Raises: DataError where no file can be.
+    """
+    place = Path(path)
+    if place.is_dir():
+        raise DataError(f"{place}: is a folder: name a file for {what}")
+    if not place.parent.is_dir():
+        raise DataError(f"{place}: there is no folder `{place.parent}` to write {what} into")
+    return place
 
 
 def write_text(path: Path, text: str) -> None:

@@ -120,12 +120,15 @@ def train(
     data: Data = None,
     epochs: Epochs = None,
     resume: Resume = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the curves of loss and dev metric into an SVG file")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a task folder into a run folder."""
     import nesy
 
-    trained = nesy.train(task, out=out, seed=seed, device=device, data=data, epochs=epochs, resume=resume)
+    trained = nesy.train(task, out=out, seed=seed, device=device, data=data, epochs=epochs, resume=resume, plot=plot)
     _print_json(trained.to_dict()) if as_json else print(trained)
 
 
@@ -135,12 +138,15 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, dev or test")] = "test",
     device: Device = "auto",
     data: Data = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a page with plots and the surest wrong answers")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a trained run on a split of its task's data."""
     import nesy
 
-    metrics = nesy.evaluate(folder, split=split, device=device, data=data)
+    metrics = nesy.evaluate(folder, split=split, device=device, data=data, html=html)
     _print_json(metrics.to_dict()) if as_json else print(metrics)
 
 

@@ -17,7 +17,7 @@ from nesy.explanation.terminal import percent, standing, weight
 _OPEN_DEPTH = 3  # branches that are open when the page is: enough to see what the answer rests on
 _MAX_DEPTH = 60  # deeper branches say so instead: browsers nest no further in comfort
 
-_STYLE = """
+STYLE = """
 :root{color-scheme:light dark;--ink:#172033;--soft:#5b6b86;--line:#dfe4ec;--back:#fff;--card:#f7f9fc;--blue:#2a5db5;
 --red:#b4435a;--mark:#ffe9a8;--edge:#e3bd4d;--good:#23753f}
 @media (prefers-color-scheme:dark){:root{--ink:#e6eaf2;--soft:#9aa7bb;--line:#303848;--back:#12161f;--card:#1a202c;
@@ -51,15 +51,27 @@ white-space:pre-wrap;font-size:.9rem}.nesy .card.good{border-left:4px solid var(
 border-radius:8px}.nesy .picture svg{width:100%;height:auto;min-width:44rem;display:block}
 """.replace("\n", "")
 
-_SCRIPT = """
-document.querySelectorAll('.nesy [data-at]').forEach(n=>{const on=v=>{document.querySelectorAll(
-'.nesy mark[data-at="'+n.dataset.at+'"]').forEach(m=>m.classList.toggle('on',v))};
+SCRIPT = """
+document.querySelectorAll('.nesy [data-at]').forEach(n=>{const on=v=>{n.closest('.nesy').querySelectorAll(
+'mark[data-at="'+n.dataset.at+'"]').forEach(m=>m.classList.toggle('on',v))};
 n.addEventListener('mouseenter',()=>on(true));n.addEventListener('mouseleave',()=>on(false))})
 """.replace("\n", "")
 
 
 def to_html(story: Story, page: bool = True, picture: bool = True) -> str:
     """The story as a page, or with `page=False` as a part of one (for a notebook); `picture` adds the graph."""
+    body = f"<style>{STYLE}</style><main class=nesy>{to_part(story, picture)}</main><script>{SCRIPT}</script>"
+    if not page:
+        return body
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(story.answer)}</title></head><body style='margin:0'>{body}</body></html>\n"
+    )
+
+
+def to_part(story: Story, picture: bool = False) -> str:
+    """What stands on the page, for a larger page that has `STYLE` and, at its end, `SCRIPT`: inside a `.nesy`."""
     parts = [
         f"<h1>{escape(story.answer)} <span class=p>{standing(story)}</span>"
         f"{f' <span class=soft>{escape(story.method)}</span>' if story.method else ''}</h1>"
@@ -73,14 +85,7 @@ def to_html(story: Story, page: bool = True, picture: bool = True) -> str:
     parts += [_section(section) for section in story.sections]
     if picture and story.reasons:
         parts.append(f"<h2>as a graph</h2><div class=picture>{to_svg(story, head=False)}</div>")
-    body = f"<style>{_STYLE}</style><main class=nesy>{''.join(parts)}</main><script>{_SCRIPT}</script>"
-    if not page:
-        return body
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(story.answer)}</title></head><body style='margin:0'>{body}</body></html>\n"
-    )
+    return "".join(parts)
 
 
 def _marked(story: Story) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,10 +43,22 @@ def answer_all(model: Model, batches: Sequence[Prepared], names: AnswerNames) ->
     return table, answers
 
 
-def measure(
-    model: Model, batches: Sequence[Prepared], names: AnswerNames, split: str, evaluation: EvaluationTable
-) -> Metrics:
-    """All figures of a split. Rows whose answer is not known are left out of those that need it."""
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """The rows of a split with the model's answers and the known ones, in the rows' own order.
+
+    Shapes: p [N, A] normalised, target [N]: -1 not known, -2 known and not derivable, else a column of the A answers
+    """
+
+    p: NDArray[np.float64]
+    target: NDArray[np.int64]
+    answers: Sequence[str]
+    rows: Sequence[Row]
+    seconds: float  # of the encoder and the probabilities; the rules had run before
+
+
+def answered(model: Model, batches: Sequence[Prepared], names: AnswerNames, evaluation: EvaluationTable) -> Answered:
+    """Answer the rows of a split; predicates that slice them become columns of the rows."""
     started = time.perf_counter()
     p, answers = answer_all(model, batches, names)
     seconds = time.perf_counter() - started
@@ -59,11 +71,30 @@ def measure(
         for number, row, own in zip(prepared.index.tolist(), sliced, prepared.target.tolist(), strict=True):
             rows[number] = row
             target[number] = column[str(prepared.batch.answers[own])] if own >= 0 else own
-    metrics = summarise(p, target, answers, [row for row in rows if row is not None], names, split, evaluation)
+    return Answered(p, target, answers, [row for row in rows if row is not None], seconds)
+
+
+def measure(
+    model: Model, batches: Sequence[Prepared], names: AnswerNames, split: str, evaluation: EvaluationTable
+) -> Metrics:
+    """All figures of a split. Rows whose answer is not known are left out of those that need it."""
+    return metrics_of(answered(model, batches, names, evaluation), model, batches, names, split, evaluation)
+
+
+def metrics_of(
+    found: Answered,
+    model: Model,
+    batches: Sequence[Prepared],
+    names: AnswerNames,
+    split: str,
+    evaluation: EvaluationTable,
+) -> Metrics:
+    """All figures of answers that have been given."""
+    metrics = summarise(found.p, found.target, found.answers, found.rows, names, split, evaluation)
     return replace(
         metrics,
         concepts=concept_accuracy(model, batches),
-        answers_per_second=len(p) / seconds if seconds else 0.0,
+        answers_per_second=len(found.p) / found.seconds if found.seconds else 0.0,
     )
 
 

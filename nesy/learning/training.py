@@ -23,6 +23,7 @@ from nesy.learning.measure import measure
 from nesy.learning.metrics import Metrics
 from nesy.learning.optimise import Objective, TrainingBatches, label_objective, optimise
 from nesy.learning.progress import Reporter, reporter
+from nesy.learning.reports.curves import draw_curves, read_log
 from nesy.learning.run import LOG_FILE, TASK_FILE, Run, log_text, task_document
 from nesy.learning.seeding import number
 from nesy.learning.sources import DataSource, open_data
@@ -31,7 +32,7 @@ from nesy.model import Model
 from nesy.perception import Encoder, Interface
 from nesy.perception.registry import encoder_class
 from nesy.program import Program
-from nesy.run_folder import is_run
+from nesy.run_folder import is_run, place_for, read_text, write_text
 
 _MEASURING_BATCH = 128  # rows; no gradient is kept, so more fit than in training
 
@@ -58,19 +59,26 @@ def train(
     data: str | Path | None = None,
     resume: bool = False,
     epochs: int | None = None,
+    plot: str | Path | None = None,
     progress: bool = True,
 ) -> Run:
     """Train a task folder, keep the weights of the best epoch on dev, and measure them on test.
 
     The run folder appears whole at the end; until then a hidden file beside it holds the last epoch, from which
-    `resume` goes on bit for bit. On a CPU, the same seed gives the same run.
+    `resume` goes on bit for bit. On a CPU, the same seed gives the same run. With `plot`, the curves of the loss and
+    of the dev metric are drawn into that SVG file.
 
     Raises: TaskError, DataError, ProgramError, RunError.
     """
     read = task if isinstance(task, Task) else load_task(task)
     read = read.with_options("training", epochs=epochs) if epochs is not None else read
+    drawing = place_for(plot, "the curves") if plot is not None else None
     source = open_data(read, data, seed=seed)
-    return train_on(read, source, out, seed=seed, device=device, data=data, resume=resume, progress=progress)
+    run = train_on(read, source, out, seed=seed, device=device, data=data, resume=resume, progress=progress)
+    if drawing is not None:
+        records = read_log(read_text(run.folder, LOG_FILE), str(run.folder / LOG_FILE))
+        write_text(drawing, draw_curves(records, read.evaluation.metric, run.best_epoch))
+    return run
 
 
 def train_on(

@@ -1,0 +1,1 @@
+"""What a person looks at after training: a page of figures, curves, the run's card."""
