@@ -64,10 +64,11 @@ def why_not_section(found: WhyNot) -> Section:
             lines.append(f"    there is not {', '.join(attempt.unmet)}")
     if not found.attempts:
         lines.append("no rule derives it")
+    lines += [f"excluded by {text}" for text in found.excluded_by]
     match found.verdict:
         case "found":
             lines += _listed("missing", found.missing) + _listed("in the way", found.in_the_way)
-            lines += _listed("to come out", found.chosen)
+            lines += _listed("then it rests on", found.chosen)
         case "never":
             lines.append(found.reason)
         case "unknown":

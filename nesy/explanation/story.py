@@ -97,7 +97,10 @@ class Blame:
 
 @dataclass(frozen=True)
 class Section:
-    """A further finding, as a title and lines of text: why not, what would change it, a certificate, a conflict."""
+    """A further finding, as a title and lines of text: why not, what would change it, a certificate, a conflict.
+
+    A line that starts with a space belongs to the line before.
+    """
 
     title: str
     lines: tuple[str, ...]

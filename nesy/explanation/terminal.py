@@ -42,8 +42,12 @@ def render(story: Story) -> RenderableType:
     for section in story.sections:
         style = "" if section.good is None else "green" if section.good else "red"
         tree = Tree(Text(section.title, style=f"bold {style}".strip()), guide_style="dim")
+        last = tree
         for line in section.lines:
-            tree.add(Text(line))
+            if line.startswith(" "):  # belongs to the line before
+                last.add(Text(line.lstrip()))
+            else:
+                last = tree.add(Text(line))
         parts.append(tree)
     return Group(*parts)
 

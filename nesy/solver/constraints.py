@@ -129,16 +129,7 @@ def _check(
     )
     script = Script()
     completion = Completion(instances, script)
-    demands: dict[str, Demand] = {}
-    for rule in hard:
-        fires = [completion.fires(instance) for instance in instances.constraints if instance.rule is rule]
-        symbol = script.declare(f"constraint {rule.id}")
-        script.assert_(f"(=> {symbol} {conjunction(negation(f) for f in fires)})")
-        demands[symbol] = Demand(constraint_text(rule), rule.span)
-    for number, evidence in enumerate(program.evidence):
-        symbol = script.declare(f"evidence {number}")
-        script.assert_(f"(=> {symbol} {_observed(completion, evidence)})")
-        demands[symbol] = Demand(_evidence_text(evidence), evidence.span, "evidence")
+    demands = demand(completion, hard, program.evidence)
     for signature in inputs:
         if signature in relevant:
             rows = [a for a in (*instances.open, *instances.given) if instances.atoms[a].signature == signature]
@@ -154,6 +145,21 @@ def _check(
         case "unsat":
             conflict = tuple(demand for symbol, demand in demands.items() if symbol in core.members)
             return Consistency("conflict", len(hard), seconds, conflict, scope, notes=notes)
+
+
+def demand(completion: Completion, constraints: Sequence[Rule], evidence: Sequence[Evidence]) -> dict[str, Demand]:
+    """A symbol for each constraint and piece of evidence, which says that the world satisfies it."""
+    demands: dict[str, Demand] = {}
+    for rule in constraints:
+        fires = [completion.fires(instance) for instance in completion.instances.constraints if instance.rule is rule]
+        symbol = completion.script.declare(f"constraint {rule.id}")
+        completion.script.assert_(f"(= {symbol} {conjunction(negation(f) for f in fires)})")
+        demands[symbol] = Demand(constraint_text(rule), rule.span)
+    for number, observed in enumerate(evidence):
+        symbol = completion.script.declare(f"evidence {number}")
+        completion.script.assert_(f"(= {symbol} {_observed(completion, observed)})")
+        demands[symbol] = Demand(_evidence_text(observed), observed.span, "evidence")
+    return demands
 
 
 def _observed(completion: Completion, evidence: Evidence) -> str:

@@ -82,8 +82,8 @@ class Attempt:
 class WhyNot:
     """Why an answer did not come out.
 
-    With the facts `missing` added, those `in_the_way` taken out, and the choices in `changes` decided so, it does;
-    no smaller set does it.
+    With the facts `missing` added, those `in_the_way` taken out, and the outcomes in `chosen`, it does; no smaller set
+    does it. `excluded_by` are constraints and evidence, a smallest set of them, that exclude what the rules would give.
     """
 
     verdict: OneOf["found", "never", "unknown"]
@@ -92,5 +92,6 @@ class WhyNot:
     missing: tuple[str, ...] = ()
     in_the_way: tuple[str, ...] = ()
     chosen: tuple[str, ...] = ()  # outcomes that have to come out, of choices that are open
+    excluded_by: tuple[str, ...] = ()
     seconds: float = 0.0
     reason: str = ""
