@@ -119,6 +119,11 @@ def _concepts(value: object, column: str, origin: str) -> Mapping[str, tuple[tup
     return MappingProxyType(known)
 
 
+def told_concepts(rows: Sequence[Row]) -> frozenset[str]:
+    """The neural predicates whose truth some row gives."""
+    return frozenset(predicate for row in rows for predicate in row.concepts)
+
+
 @dataclass(frozen=True)
 class Splits:
     """The rows of each split; `test` may be empty."""

@@ -13,6 +13,7 @@ from typing import Any
 from nesy.errors import RunError
 from nesy.learning.metrics import Metrics
 from nesy.learning.progress import EpochRecord
+from nesy.learning.shortcuts import Shortcuts
 from nesy.learning.task import Task, restore_task
 from nesy.model import Model
 from nesy.run_folder import read_json
@@ -35,6 +36,7 @@ class Run:
     dev: Metrics
     test: Metrics | None
     extra: Mapping[str, Any]
+    shortcuts: Shortcuts | None = None  # None where there was nothing to try
 
     @cached_property
     def model(self) -> Model:
@@ -55,6 +57,7 @@ class Run:
             "seconds": round(self.seconds, 2),
             "dev": self.dev.to_dict(),
             "test": self.test.to_dict() if self.test else None,
+            "shortcuts": self.shortcuts.to_dict() if self.shortcuts else None,
             **self.extra,
         }
 
@@ -62,6 +65,8 @@ class Run:
         lines = [str(self.test or self.dev)]
         if teacher := self.extra.get("teacher"):
             lines += ["", *_beside(teacher, self.extra["students"]), ""]
+        if self.shortcuts and self.shortcuts.admitted:
+            lines.append(str(self.shortcuts))
         lines.append(f"best of {self.epochs} epochs: {self.best_epoch}; {self.seconds:.1f} s")
         lines.append(f"run: {self.folder}")
         return "\n".join(lines)

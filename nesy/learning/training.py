@@ -18,7 +18,7 @@ from nesy.learning.abstention import CONFIDENCE_FILE
 from nesy.learning.batches import AnswerNames, Prepared, in_order, prepare
 from nesy.learning.calibration import calibrate
 from nesy.learning.checkpoint import StateFile
-from nesy.learning.data import Row
+from nesy.learning.data import Row, told_concepts
 from nesy.learning.measure import measure
 from nesy.learning.metrics import Metrics
 from nesy.learning.optimise import Objective, TrainingBatches, label_objective, optimise
@@ -26,6 +26,7 @@ from nesy.learning.progress import Reporter, reporter
 from nesy.learning.reports.curves import draw_curves, read_log
 from nesy.learning.run import LOG_FILE, TASK_FILE, Run, log_text, task_document
 from nesy.learning.seeding import number
+from nesy.learning.shortcuts import find_shortcuts
 from nesy.learning.sources import DataSource, open_data
 from nesy.learning.task import Task, load_task
 from nesy.model import Model
@@ -120,6 +121,14 @@ def train_on(
         history = optimise(
             model, batches, dev, objective(model, names, report), task.evaluation, state, report, resume=resume
         )
+        shortcuts = find_shortcuts(
+            model,
+            source.splits.train,
+            names,
+            seed=seed,
+            told=told_concepts(source.splits.train) if task.training.concept_weight else frozenset(),
+            column=task.training.length_column,
+        )
         if task.training.calibrate:
             calibrate(model, dev)
         run = Run(
@@ -131,6 +140,7 @@ def train_on(
             seconds=time.perf_counter() - started,
             dev=measure(model, dev, names, "dev", task.evaluation),
             test=_measured(model, source.splits.test, names, "test", task),
+            shortcuts=shortcuts,
             extra={
                 "method": extension.name,
                 "identity": identity,

@@ -65,6 +65,7 @@ class _Slot:
 
 
 _Labelling = tuple[Value | None, ...]
+Exchange = Mapping[tuple[str, Value | None], Value | None]
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,7 @@ class _Case:
 
 def check_shortcuts(program: CoreProgram, seconds: float = 2.0) -> Iterator[Diagnostic]:
     """A warning where values of neural predicates can be exchanged without changing any answer."""
-    if not program.neural or not program.queries or len(program.rules) > _MAX_RULES:
-        return
-    deadline = time.monotonic() + seconds
-    try:
-        cases = list(_cases(program, deadline))
-    except NesyError:  # too large, or an arithmetic error of some small input: nothing is proved
-        return
-    relevant = [neural for neural in program.neural.values() if any(_matters(neural, case) for case in cases)]
-    if not relevant:
-        return
-    exchange = _exchange(relevant, cases, max(0.1, deadline - time.monotonic()))
+    relevant, cases, exchange = _found(program, seconds)
     if not exchange:
         return
     for neural in relevant:
@@ -103,6 +94,29 @@ def check_shortcuts(program: CoreProgram, seconds: float = 2.0) -> Iterator[Diag
             for labels in (before, after)
         )
         yield report("N805", neural.span, name=neural.name, exchange=told, one=one, other=other, answers=answers)
+
+
+def find_exchange(program: CoreProgram, seconds: float = 2.0) -> Exchange:
+    """For each (neural predicate, value) the value that can be learned in its place; empty where none was found.
+
+    Of a yes/no predicate the values are 1 and None.
+    """
+    return _found(program, seconds)[2]
+
+
+def _found(program: CoreProgram, seconds: float) -> tuple[list[Neural], list[_Case], Exchange]:
+    """The predicates that matter for answers, the small inputs that were tried, and an exchange if there is one."""
+    if not program.neural or not program.queries or len(program.rules) > _MAX_RULES:
+        return [], [], {}
+    deadline = time.monotonic() + seconds
+    try:
+        cases = list(_cases(program, deadline))
+    except NesyError:  # too large, or an arithmetic error of some small input: nothing is proved
+        return [], [], {}
+    relevant = [neural for neural in program.neural.values() if any(_matters(neural, case) for case in cases)]
+    if not relevant:
+        return [], cases, {}
+    return relevant, cases, _exchange(relevant, cases, max(0.1, deadline - time.monotonic())) or {}
 
 
 def _show(value: Value | None) -> str:
