@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nesy.distillation import Teacher, distill
     from nesy.errors import NesyError, ProgramError
     from nesy.language import Functions, function
-    from nesy.learning import crossval, evaluate, expected_error, fit, new_task, overview, train, verify
+    from nesy.learning import ask_all, crossval, evaluate, expected_error, fit, new_task, overview, train, verify
     from nesy.model import Model
     from nesy.program import Program, String
     from nesy.reasoning import Budget, Limits
@@ -36,6 +36,7 @@ _PLACES = {
     "ProgramError": "errors",
     "String": "program",
     "Teacher": "distillation",
+    "ask_all": "learning",
     "check": "checking",
     "crossval": "learning",
     "distill": "distillation",
@@ -61,6 +62,7 @@ __all__ = [
     "ProgramError",
     "String",
     "Teacher",
+    "ask_all",
     "check",
     "crossval",
     "distill",

@@ -84,6 +84,16 @@ class Row:
         }
 
 
+def row_of(graph: DerivationGraph, reading: Reading, number: int, p: float, lower: float, upper: float) -> Row:
+    """The row of one query of a graph, from what the reading gave for it."""
+    query = graph.query[number]
+    if query.literal is None and query.query.negated:
+        p = lower = upper = 1.0  # what nothing derives is false in every world
+    bindings: dict[str, Value] = {}
+    _match(query.query.atom.arguments, [c.value for c in query.atom.arguments if isinstance(c, Constant)], bindings)
+    return Row(query.atom, p, lower, upper, reading.methods[number], bindings, query.query.negated, query.literal)
+
+
 @dataclass(frozen=True, eq=False)
 class _Look:
     """One key that the encoder scored: what it saw there, and what moved it."""
@@ -132,18 +142,9 @@ class Answer:
         """
         with torch.no_grad(), explaining_impossible(graph):
             found = reading(leaf)
-        rows = []
-        for query, method, p, lower, upper in zip(
-            graph.query, reading.methods, found.p.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True
-        ):
-            if query.literal is None and query.query.negated:
-                p = lower = upper = 1.0  # what nothing derives is false in every world
-            bindings: dict[str, Value] = {}
-            _match(
-                query.query.atom.arguments, [c.value for c in query.atom.arguments if isinstance(c, Constant)], bindings
-            )
-            rows.append(Row(query.atom, p, lower, upper, method, bindings, query.query.negated, query.literal))
-        return cls(tuple(rows), graph, leaf, reading, view, payload, facts or {})
+        values = zip(found.p.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True)
+        rows = tuple(row_of(graph, reading, number, *three) for number, three in enumerate(values))
+        return cls(rows, graph, leaf, reading, view, payload, facts or {})
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)

@@ -153,7 +153,16 @@ def evaluate(
 @app.command()
 def ask(
     folder: RunFolder,
-    question: Annotated[str, typer.Argument(metavar="INPUT", help="A sentence, or what the task's encoder reads")],
+    question: Annotated[
+        str | None, typer.Argument(metavar="INPUT", help="A sentence, or what the task's encoder reads")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option("--input", metavar="FILE", help="Many questions: .jsonl, .csv, .tsv or lines of .txt")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the answers to --input go, a line of JSON each")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="With --input: also say why, in each line")] = False,
     device: Device = "auto",
     top: Top = 1,
     change: Change = False,
@@ -170,9 +179,24 @@ def ask(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer one input, with a proof that Z3 has checked."""
+    """Answer one input, with a proof that Z3 has checked; or a file of them, a line each."""
     import nesy
 
+    if (question is None) == (questions is None):
+        raise typer.BadParameter("give one INPUT, or a file of them with --input")
+    if questions is not None:
+        asked = nesy.ask_all(
+            folder,
+            questions,
+            out,
+            device=device,
+            abstain_below=abstain_below,
+            explain=explain,
+        )
+        if out is not None:
+            _print_json(asked.to_dict()) if as_json else print(asked)
+        return
+    assert question is not None
     expected = nesy.expected_error(folder, abstain_below) if abstain_below is not None else None
     answer = nesy.Model.from_pretrained(folder, device=device).ask(question)
     abstains = expected is not None and answer.surest < expected.threshold

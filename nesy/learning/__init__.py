@@ -1,6 +1,7 @@
 """Learning: task folders, the training loop, losses, metrics, checkpoints."""
 
 from nesy.learning.abstention import Expectation, expected_error
+from nesy.learning.asking import Asked, ask_all
 from nesy.learning.crossvalidation import CrossValidation, crossval
 from nesy.learning.evaluation import evaluate
 from nesy.learning.fitting import Fit, fit
@@ -13,6 +14,7 @@ from nesy.learning.training import train
 from nesy.learning.verification import Verification, verify
 
 __all__ = [
+    "Asked",
     "CrossValidation",
     "Expectation",
     "Fit",
@@ -21,6 +23,7 @@ __all__ = [
     "Run",
     "Task",
     "Verification",
+    "ask_all",
     "crossval",
     "evaluate",
     "expected_error",
