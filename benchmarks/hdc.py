@@ -1,11 +1,11 @@
-"""Hypervectors against torch-hd in the same run: speed, accuracy, capacity.
+"""The speed of hypervectors against torch-hd in the same run.
 
-    python benchmarks/hdc.py [speed] [accuracy] [capacity] [--out FILE.json] [--quick]
+    python -m benchmarks.hdc [--quick] [--out FILE.json]
 
-Needs torch-hd for the comparisons (and matplotlib for the plots, which go to docs/pictures). Each result is checked
-against torch-hd's (or the plain definition) before it is timed; a check that fails stops the run. Times are CPU
-seconds of this process on one thread, so that a shared machine changes them little; both sides' blocks alternate, and
-the table has the median of each with its smallest and largest block.
+Needs torch-hd. Each result is checked against torch-hd's (or the plain definition) before it is timed; a check that
+fails stops the run. Times are CPU seconds of this process on one thread. Both sides, and the limit where a row has one
+(the bare kernel without which no result exists), take turns block by block, so that a busy machine slows all of them:
+a row has the median of each with its smallest and largest block, and the median of the turns' ratios.
 """
 
 from __future__ import annotations
@@ -43,26 +43,29 @@ def blocks(function: Callable[[], object], seconds: float) -> float:
 
 
 def compare(
-    name: str, ours: Callable[[], object], theirs: Callable[[], object] | None, repeats: int, parts: float = 1
+    name: str,
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    repeats: int,
+    parts: float = 1,
+    limit: Callable[[], object] | None = None,
 ) -> dict:
-    """Alternating blocks of both sides: medians and the range. `theirs` does one of so many equal parts of the work."""
-    for function in (ours, theirs):
-        if function is not None:
-            function()
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for _ in range(repeats):
-        times["ours"].append(blocks(ours, BLOCK))
-        if theirs is not None:
-            times["theirs"].append(blocks(theirs, BLOCK) * parts)
-    row: dict = {"work": name, "ours_ms": statistics.median(times["ours"]) * 1e3}
-    row["ours_range_ms"] = [min(times["ours"]) * 1e3, max(times["ours"]) * 1e3]
-    if theirs is not None:
-        row["theirs_ms"] = statistics.median(times["theirs"]) * 1e3
-        row["theirs_range_ms"] = [min(times["theirs"]) * 1e3, max(times["theirs"]) * 1e3]
-        row["times_faster"] = row["theirs_ms"] / row["ours_ms"]
+    """Turns of a block each: medians and ranges. `theirs` does one of so many equal parts of the work."""
+    sides = {"ours": ours, "theirs": theirs} | ({"limit": limit} if limit is not None else {})
+    for function in sides.values():
+        function()
+    turns = [{side: blocks(function, BLOCK) for side, function in sides.items()} for _ in range(repeats)]
+    row: dict = {"work": name}
+    for side in sides:
+        times = [turn[side] * (parts if side == "theirs" else 1) * 1e3 for turn in turns]
+        row |= {f"{side}_ms": statistics.median(times), f"{side}_range_ms": [min(times), max(times)]}
+    ratios = [turn["theirs"] * parts / turn["ours"] for turn in turns]
+    row |= {"times_faster": statistics.median(ratios), "times_faster_range": [min(ratios), max(ratios)]}
+    if limit is not None:
+        row["of_limit"] = statistics.median(turn["ours"] / turn["limit"] for turn in turns)
     if parts > 1:
         row["theirs_measured"] = f"1/{parts:.4g} of the work, times {parts:.4g}"
-    print(json.dumps({key: _short(value) for key, value in row.items()}), flush=True)
+    print(json.dumps({key: _short(value) for key, value in row.items()}, ensure_ascii=False), flush=True)
     return row
 
 
@@ -119,7 +122,14 @@ def speed_of(model: VSA, sequences: Tensor, repeats: int) -> list[dict]:
     close = {"MAP": 0.0, "BSC": 0.0, "HRR": 1e-5, "FHRR": 1e-5}[name]
 
     equal(as_theirs(model, model.bind(a, b)), plain(torchhd.bind(ta, tb)), close)
-    rows.append(compare(f"bind 1,000 pairs, {name}", lambda: model.bind(a, b), lambda: torchhd.bind(ta, tb), repeats))
+    bare = (lambda: torch.bitwise_xor(a, b, out=spare)) if name == "BSC" else (lambda: torch.mul(a, b, out=spare))
+    spare = torch.empty_like(a)
+    rows.append(
+        compare(
+            f"bind 1,000 pairs, {name}", lambda: model.bind(a, b), lambda: torchhd.bind(ta, tb), repeats,
+            limit=None if name == "HRR" else bare,
+        )
+    )  # fmt: skip
 
     if name == "BSC":  # an even number ties, which torch-hd breaks at random: compare the rest
         ones = plain(ta).sum(0)
@@ -161,16 +171,19 @@ def speed_of(model: VSA, sequences: Tensor, repeats: int) -> list[dict]:
             lambda: trigrams_of(sequences[:32]),
             slow,
             8,
+            packed_limit(sequences) if name in ("MAP", "BSC") else None,
         )
     )
 
     similarity = plain(torchhd.cosine_similarity(ta, tb))
     if name != "BSC":  # torch-hd's cosine of bits is of 0 and 1; Hamming below is the comparison that is the same
         equal(model.similarity(a, b), similarity, 2e-5)
+    x, y = (model.unpack(v) if isinstance(model, BSC) else v for v in (a, b))
     rows.append(
         compare(
             f"similarity 1,000 × 1,000, {name} (torch-hd: cosine)", lambda: model.similarity(a, b),
-            lambda: torchhd.cosine_similarity(ta, tb), slow,
+            lambda: torchhd.cosine_similarity(ta, tb), repeats,
+            limit=(lambda: torch._int_mm(x, y.T)) if name in ("MAP", "BSC") else None,
         )
     )  # fmt: skip
     if name == "BSC":
@@ -182,12 +195,6 @@ def speed_of(model: VSA, sequences: Tensor, repeats: int) -> list[dict]:
                 lambda: torchhd.hamming_similarity(ta[:10], tb), slow, 10,
             )
         )  # fmt: skip
-    if name in ("MAP", "BSC"):
-        x, y = (model.unpack(v) if isinstance(model, BSC) else v for v in (a, b))
-        rows.append(compare("limit: int8 product 1,000 × 1,000", lambda: torch._int_mm(x, y.T), None, repeats))
-    if name == "BSC":
-        rows.append(compare("limit: packed trigrams, 27³ table built before", packed_limit(sequences), None, repeats))
-        rows.append(compare("limit: packed exclusive or", lambda: torch.bitwise_xor(a, b, out=b), None, repeats))
     return rows
 
 
@@ -259,7 +266,7 @@ def main() -> None:
     found: dict = {"machine": machine()}
     print(json.dumps(found["machine"]))
     with torch.no_grad():
-        found["speed"] = speed(1 if options.quick else 5)
+        found["speed"] = speed(1 if options.quick else 7)
     found["machine_after"] = machine()
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n")

@@ -46,7 +46,7 @@ OUTSIDE = {
     "errors": set(),
     "resources": set(),
     "language": {"lark", "numpy", "pyarrow"},
-    "hdc": {"torch", "numpy", "sklearn", "safetensors", "scipy"},
+    "hdc": {"torch", "numpy", "numkong", "sklearn", "safetensors", "scipy"},
     "reasoning": {"torch", "numpy", "scipy"},
     "perception": {"torch", "numpy", "tiktoken", "tokenizers", "transformers", "peft", "sklearn", "PIL"},
     "solver": {"z3", "numpy", "torch"},

@@ -1,8 +1,8 @@
 """Hypervectors: the models, codebooks and encoders of hyperdimensional computing, over plain tensors.
 
 Start with a model (`MAP`, `BSC`, `HRR`, `FHRR`, `SBC`, `VTB`) and draw a `Codebook`. Encode structures with `multiset`,
-`sequence`, `ngrams`, `record`, `Tree`, `graph` and `automaton`, numbers with `Level`, `Circular`, `Thermometer`,
-`FractionalPower` and `RandomProjection`. Classify with `CentroidClassifier`, `OnlineClassifier` and
+`sequence`, `bind_sequence`, `ngrams`, `record`, `Tree`, `graph` and `automaton`, numbers with `Level`, `Circular`,
+`Thermometer`, `FractionalPower` and `RandomProjection`. Classify with `CentroidClassifier`, `OnlineClassifier` and
 `LearnedClassifier`. Take them apart with `unbind`, `Codebook.nearest`, `Resonator` and `shares`.
 """
 
@@ -22,7 +22,7 @@ from nesy.hdc.relations import Tree, automaton, graph, has_edge, next_state, pre
 from nesy.hdc.resonator import Factors, Resonator
 from nesy.hdc.shares import Shares, shares
 from nesy.hdc.sparse import SBC
-from nesy.hdc.structures import multiset, ngrams, record, record_value, sequence, sequence_item
+from nesy.hdc.structures import bind_sequence, multiset, ngrams, record, record_value, sequence, sequence_item
 from nesy.hdc.vtb import VTB
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ __all__ = [
     "Thermometer",
     "Tree",
     "automaton",
+    "bind_sequence",
     "graph",
     "has_edge",
     "multiset",

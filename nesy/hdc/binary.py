@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nesy.hdc.bipolar import fair_sign
-from nesy.hdc.kernels import binary_products
+from nesy.hdc.kernels import hamming_distances
 from nesy.hdc.model import VSA, HypervectorError, Law, all_pairs
 from nesy.hdc.packed import (
     clear_tail,
@@ -16,6 +16,7 @@ from nesy.hdc.packed import (
     counts_of,
     majority,
     pack,
+    pack_signs,
     popcount,
     rotate,
     tail_is_clear,
@@ -23,9 +24,6 @@ from nesy.hdc.packed import (
     words_for,
 )
 from nesy.hdc.rows import CHUNK_WORDS, num_runs, packed_row_planes, packed_run_planes
-
-# Below this many rows on one side, unpacking for a matrix product costs more than counting bits.
-_FEW = 6
 
 
 @final
@@ -72,7 +70,7 @@ class BSC(VSA):
         """Bipolar numbers (a negative one is a set bit) or booleans into words. Shapes: [*B, D] -> [*B, W]"""
         if bipolar.ndim == 0 or bipolar.shape[-1] != self.dim:
             raise HypervectorError(f"{self!r} packs a last axis of {self.dim}, got the shape {list(bipolar.shape)}")
-        return pack(bipolar if bipolar.dtype is torch.bool else bipolar < 0)
+        return pack(bipolar) if bipolar.dtype is torch.bool else pack_signs(bipolar)
 
     def unpack(self, words: Tensor, dtype: torch.dtype = torch.int8) -> Tensor:
         """Words into +1 and -1, hypervectors of `MAP` with this dtype. Shapes: [*B, W] -> [*B, D]"""
@@ -86,6 +84,11 @@ class BSC(VSA):
     def inverse(self, a: Tensor) -> Tensor:
         self.check(a)
         return a
+
+    def negative(self, a: Tensor) -> Tensor:
+        """All bits flipped."""
+        self.check(a)
+        return clear_tail(~a, self.dim)
 
     def superpose(self, vectors: Tensor, dim: int = -2, weights: Tensor | None = None) -> Tensor:
         """The sum in bipolar numbers: int32, or float with weights. Shapes: [*B, L, W] -> [*B, D]"""
@@ -103,7 +106,7 @@ class BSC(VSA):
             raise HypervectorError(
                 f"{self!r} normalizes sums of {self.dim} dimensions, got the shape {list(superposition.shape)}"
             )
-        return pack(fair_sign(superposition) < 0)
+        return pack_signs(fair_sign(superposition))
 
     def bundle(self, vectors: Tensor, dim: int = -2, weights: Tensor | None = None) -> Tensor:
         """The majority of each bit, counted without unpacking."""
@@ -149,7 +152,7 @@ class BSC(VSA):
 
     def similarity(self, a: Tensor, b: Tensor) -> Tensor:
         """1 - 2 · (share of differing bits), which is the bipolar cosine."""
-        return 1 - self.hamming(a, b).mul_(2 / self.dim)
+        return self.hamming(a, b).mul_(-2 / self.dim).add_(1)
 
     def pair_similarity(self, a: Tensor, b: Tensor) -> Tensor:
         self.check(a, b)
@@ -158,25 +161,21 @@ class BSC(VSA):
     def hamming(self, a: Tensor, b: Tensor) -> Tensor:
         """How many bits differ, for all pairs. Shapes: [*A, W], [*B, W] -> float32 [*A, *B]
 
-        Cost: a matrix product of unpacked int8 bits; with few rows on one side, exclusive or and bit counts.
+        Cost: exclusive or and bit counts, nothing unpacked; on a GPU a matrix product of unpacked bits.
         """
         self.check(a, b)
+        self.check_values(a)
+        self.check_values(b)
         x, y, shape = all_pairs(a, b)
-        if min(len(x), len(y)) <= _FEW:
-            short, long = (x, y) if len(x) <= len(y) else (y, x)
-            rows = [popcount(row ^ long).sum(-1, dtype=torch.int32) for row in short]
-            counts = torch.stack(rows) if rows else torch.zeros(0, len(long), dtype=torch.int32, device=long.device)
-            return (counts if short is x else counts.T).to(torch.float32).reshape(shape)
-        return binary_products(x, y, self.dim).reshape(shape)
+        return hamming_distances(x, y, self.dim).reshape(shape)
 
-    def check_padding(self, words: Tensor) -> Tensor:
-        """The words, refused where bits past dimension D are set (say, from a file). Raises: HypervectorError"""
-        self.check(words)
-        if not tail_is_clear(words, self.dim):
+    def check_values(self, vectors: Tensor) -> None:
+        """Refuse words with bits past dimension D (say, from a file). Raises: HypervectorError"""
+        self.check(vectors)
+        if not tail_is_clear(vectors, self.dim):
             raise HypervectorError(
                 f"{self!r}: bits past dimension {self.dim} are set; the last word is padded with zeros"
             )
-        return words
 
     def _planes(self, vectors: Tensor) -> list[Tensor]:
         """Bit counts over axis -2, a cacheful of the batch at a time. Shapes: [*B, L, W] -> planes of [*B, W]"""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, NoReturn, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from nesy.hdc.kernels import bipolar_products, column_sums, elementwise_product
+from nesy.hdc.kernels import column_sums, elementwise_product, hamming_distances, integer_products
 from nesy.hdc.model import VSA, HypervectorError, Law, all_pairs, cosine, pair_cosine
-from nesy.hdc.packed import counts_of, majority, pack, rotate, unpack
+from nesy.hdc.packed import counts_of, majority, pack_signs, rotate, unpack, words_for
 from nesy.hdc.rows import grouped_run_sums, num_runs, packed_run_planes, row_sums
 
 _SIGN_ROWS = 16  # at D = 10,000 int32 sums of so many rows fill a third of a second-level cache
+_MANY = 64  # rows on each side from which turning signs into bits pays
 
 
 @final
@@ -112,7 +114,7 @@ class MAP(VSA):
         return signs.to(self.dtype).reshape(*index.shape[:-1], -1)
 
     def _run_planes(self, items: Tensor, rows: Tensor, n: int) -> list[Tensor]:
-        words = pack(items < 0)
+        words = pack_signs(items)
         return packed_run_planes([rotate(words, n - 1 - j, self.dim) for j in range(n)], rows)
 
     def permute(self, a: Tensor, shift: int = 1) -> Tensor:
@@ -122,16 +124,43 @@ class MAP(VSA):
     def similarity(self, a: Tensor, b: Tensor) -> Tensor:
         """Cosine. Superpositions are welcome beside hypervectors.
 
-        Cost: between int8 hypervectors one int8 matrix product; exact.
+        Cost: between int8 hypervectors one int8 matrix product, or on the CPU, where there are many on both sides,
+        bit counts of their signs; exact.
+        Raises: HypervectorError where those many are not all 1 and -1
         """
         self._check_width(a)
         self._check_width(b)
         if a.dtype is torch.int8 and b.dtype is torch.int8:
             x, y, shape = all_pairs(a, b)
-            return bipolar_products(x, y).reshape(shape).div(self.dim)
+            if x.device.type == "cpu" and min(len(x), len(y)) >= _MANY:
+                distances = hamming_distances(self._bits(x), self._bits(y), self.dim)
+                return distances.mul_(-2 / self.dim).add_(1).reshape(shape)
+            return integer_products(x, y.T).to(torch.float32).div_(self.dim).reshape(shape)
         dtype = torch.promote_types(a.dtype, b.dtype)
         dtype = dtype if dtype.is_floating_point else torch.float32
         return cosine(a.to(dtype), b.to(dtype))
+
+    def _bits(self, signs: Tensor) -> Tensor:
+        """A set bit for each 1 of int8 signs on the CPU, in words. Shapes: [V, D] -> int64 [V, W]"""
+        words = np.zeros((len(signs), words_for(self.dim)), dtype=np.int64)
+        octets = words.view(np.uint8)[:, : -(-self.dim // 8)]
+        for start in range(0, len(signs), _SIGN_ROWS):
+            more = signs[start : start + _SIGN_ROWS].numpy() + np.int8(1)  # 0 or 2, so no other bit is ever set
+            if np.bitwise_or.reduce(more, axis=None) & ~2:
+                self._refuse(int(more[(more != 0) & (more != 2)][0]) - 1)
+            octets[start : start + _SIGN_ROWS] = np.packbits(more, axis=-1, bitorder="little")
+        return torch.from_numpy(words)
+
+    def check_values(self, vectors: Tensor) -> None:
+        """Refuse an int8 number that is neither 1 nor -1. (Floats may be superpositions.) Raises: HypervectorError"""
+        self.check(vectors)
+        if self.dtype is torch.int8 and vectors.numel():
+            size = vectors.abs()  # -128 stays negative
+            if int(size.min()) != 1 or int(size.max()) != 1:
+                self._refuse(int(vectors[size != 1][0]))
+
+    def _refuse(self, number: int) -> NoReturn:
+        raise HypervectorError(f"{self!r} got a hypervector with the number {number}: they are of 1 and -1")
 
     def pair_similarity(self, a: Tensor, b: Tensor) -> Tensor:
         self.check(a, b)

@@ -54,7 +54,7 @@ class Codebook(nn.Module):
             twice = next(name for i, name in enumerate(self.names) if self._index[name] != i)
             raise HypervectorError(f"`{twice}` is twice in the codebook")
         if vectors is not None:
-            model.check(vectors)
+            model.check_values(vectors)
             if vectors.shape != (len(self.names), model.width):
                 raise HypervectorError(f"{len(self.names)} names do not fit vectors of shape {list(vectors.shape)}")
         self.register_buffer("fixed", vectors)

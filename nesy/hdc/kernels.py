@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 
+import numkong
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nesy.hdc.packed import popcount, unpack
 
-# Results from this size on are worth a huge page each: numpy asks the system for them, torch does not.
-_HUGE_BYTES = 1 << 22
+# The C library hands memory of this size back to the system and asks for it anew, page by page. numpy asks for huge
+# pages, torch does not. Smaller results lie in memory that is used again.
+_HUGE_BYTES = 1 << 25
 
 
 def elementwise_product(a: Tensor, b: Tensor) -> Tensor:
@@ -20,20 +25,18 @@ def elementwise_product(a: Tensor, b: Tensor) -> Tensor:
     tracked = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     if tracked or a.device.type != "cpu" or numbers * a.element_size() < _HUGE_BYTES or a.dtype is torch.bfloat16:
         return a * b
-    shape = torch.broadcast_shapes(a.shape, b.shape)
-    out = torch.from_numpy(np.empty(shape, dtype=_NUMPY_DTYPES[a.dtype]))
-    return torch.mul(a, b, out=out)
+    return torch.mul(a, b, out=_on_huge_pages(torch.broadcast_shapes(a.shape, b.shape), a.dtype))
+
+
+def _on_huge_pages(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Memory for a big result on the CPU."""
+    return torch.from_numpy(np.empty(shape, dtype=_NUMPY_DTYPES[dtype]))
 
 
 _NUMPY_DTYPES = {
     torch.int8: np.int8, torch.float32: np.float32, torch.float64: np.float64, torch.complex64: np.complex64,
     torch.complex128: np.complex128,
 }  # fmt: skip
-
-
-def bipolar_products(a: Tensor, b: Tensor) -> Tensor:
-    """Dot products of all pairs of int8 rows, exact. Shapes: [A, D], [B, D] -> [A, B], float32"""
-    return integer_products(a, b.T).to(torch.float32)
 
 
 def integer_products(a: Tensor, b: Tensor) -> Tensor:
@@ -70,7 +73,7 @@ _LARGEST = 127 * 256  # of two signed int8 digits to the base 256, with room for
 
 def _two_digits(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Each row as scale · (256 high + low) with int8 digits. Shapes: [A, K] -> [A, K], [A, K], [A, 1]"""
-    high, low = torch.empty_like(a, dtype=torch.int8), torch.empty_like(a, dtype=torch.int8)
+    high, low = _on_huge_pages(a.shape, torch.int8), _on_huge_pages(a.shape, torch.int8)
     scale = torch.empty(len(a), 1, dtype=a.dtype)
     spare, spare_steps = torch.empty(8, a.shape[1]), torch.empty(8, a.shape[1], dtype=torch.int16)
     for i in range(0, len(a), 8):  # a cacheful of rows at a time
@@ -102,11 +105,36 @@ def column_sums(vectors: Tensor) -> Tensor:
     return torch.from_numpy(total)
 
 
-def binary_products(a: Tensor, b: Tensor, dim: int) -> Tensor:
-    """Hamming distances of all pairs of packed rows, exact. Shapes: int64 [A, W], [B, W] -> float32 [A, B]
+def hamming_distances(a: Tensor, b: Tensor, dim: int) -> Tensor:
+    """How many bits differ, for all pairs of packed rows, exact. Shapes: int64 [A, W], [B, W] -> float32 [A, B]
 
-    Distance = ones(a) + ones(b) - 2 a·b over 0/1 numbers.
+    On the CPU exclusive or and bit counts, nothing unpacked; elsewhere ones(a) + ones(b) - 2 a·b over 0/1 numbers.
     """
-    x, y = unpack(a, dim).view(torch.int8), unpack(b, dim).view(torch.int8)
-    ones = popcount(a).sum(-1, dtype=torch.float32)[:, None] + popcount(b).sum(-1, dtype=torch.float32)[None, :]
-    return ones.sub_(bipolar_products(x, y), alpha=2)
+    if a.device.type != "cpu":
+        x, y = unpack(a, dim).view(torch.int8), unpack(b, dim).view(torch.int8)
+        ones = popcount(a).sum(-1, dtype=torch.float32)[:, None] + popcount(b).sum(-1, dtype=torch.float32)[None, :]
+        return ones.sub_(integer_products(x, y.T).to(torch.float32), alpha=2)
+    out = torch.empty(len(a), len(b))
+    octets, others = (words.contiguous().numpy().view(np.uint8) for words in (a, b))
+    starts = range(0, len(a), _ROWS)
+    threads = min(torch.get_num_threads(), len(starts))
+    for first in range(0, len(b), _BLOCK):
+        block = numkong.hammings_pack(others[first : first + _BLOCK])
+        count = partial(_count, out[:, first : first + _BLOCK], octets, block)
+        if threads > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(count, starts))
+        else:
+            for start in starts:
+                count(start)
+    return out
+
+
+_ROWS = 64  # counts of so many rows with a block stay in cache until they are turned into floats
+_BLOCK = 4096  # rows of the other side that are laid out for the kernel at a time
+
+
+def _count(out: Tensor, octets: NDArray[np.uint8], block: numkong.PackedMatrix, start: int) -> None:
+    """Some rows' distances to a block, written to their place."""
+    counts = np.asarray(numkong.hammings_packed(octets[start : start + _ROWS], block))
+    out[start : start + _ROWS] = torch.from_numpy(counts.view(np.int32))

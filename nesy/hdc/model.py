@@ -92,6 +92,11 @@ class VSA(ABC):
     def inverse(self, a: Tensor) -> Tensor:
         """What to bind with to undo binding with `a`. Shapes: [*B, D] -> [*B, D]"""
 
+    def negative(self, a: Tensor) -> Tensor:
+        """What cancels `a` in a bundle. Shapes: [*B, D] -> [*B, D]"""
+        self.check(a)
+        return -a
+
     @abstractmethod
     def superpose(self, vectors: Tensor, dim: int = -2, weights: Tensor | None = None) -> Tensor:
         """The plain sum over one batch axis, before it is made a hypervector again.
@@ -203,6 +208,13 @@ class VSA(ABC):
             self._check_width(t)
         if len({t.device for t in tensors}) > 1:
             raise HypervectorError(f"hypervectors on different devices: {', '.join(str(t.device) for t in tensors)}")
+
+    def check_values(self, vectors: Tensor) -> None:
+        """`check`, and refuse numbers that no hypervector of the model has. Raises: HypervectorError
+
+        Codebooks look at every number once; operations do so only where it costs next to nothing.
+        """
+        self.check(vectors)
 
     def _check_width(self, t: Tensor) -> None:
         if t.ndim == 0 or t.shape[-1] != self.width:

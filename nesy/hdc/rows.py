@@ -7,6 +7,7 @@ Two shapes of work: the sum of rows of a table (bags of symbols, records), and t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ CHUNK_WORDS = 1 << 18
 PAIR_WORDS = 1 << 18
 # Columns handled at a time where rows are complex or float: their tables then stay in cache.
 COLUMNS = 128
+# Groups of runs, and their columns, handled at a time: half a megabyte of complex numbers.
+GROUPS, GROUP_COLUMNS = 1600, 40
 
 
 def row_sums(table: Tensor, index: Tensor) -> Tensor:
@@ -105,36 +108,59 @@ def grouped_run_sums(tables: Sequence[Tensor], index: Tensor) -> Tensor:
     Shapes: n tables [V, H], real or complex; index int64 [B, L] -> [B, H]
     Gradient: to the tables.
     """
-    n, size = len(tables), len(tables[0])
+    if len(tables) == 1:
+        return bag_sums(tables[0], index)
+    first_members, parts = _group_runs(index, len(tables), len(tables[0]))
+    columns = []
+    for start in range(0, tables[0].shape[1], GROUP_COLUMNS):
+        block = [table[:, start : start + GROUP_COLUMNS].contiguous() for table in tables]
+        bound = block[0][first_members[0]]
+        for table, member in zip(block[1:-1], first_members[1:], strict=True):
+            bound = bound * table[member]
+        sums = []
+        for part in parts:
+            ended = _bags(bound, part.beginnings, part.groups) * block[-1][part.ends]
+            sums.append(_bags(ended, torch.arange(len(ended), device=index.device), part.sequences))
+        columns.append(torch.cat(sums))
+    return torch.cat(columns, dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The runs of some sequences, in groups of those that share sequence and last symbol."""
+
+    beginnings: Tensor  # int64 [R]: the distinct beginning of each run, group by group
+    groups: Tensor  # int64 [G]: where each group starts among the runs
+    ends: Tensor  # int64 [G]: the last symbol of its runs
+    sequences: Tensor  # int64 [S]: where each sequence starts among the groups
+
+
+def _group_runs(index: Tensor, n: int, size: int) -> tuple[list[Tensor], list[_Part]]:
+    """The members of each distinct beginning (n - 1 of [U]), and all runs, a cacheful of groups at a time."""
     members = run_members(index, n)
     known = torch.stack([member >= 0 for member in members]).all(0)
     sequence = torch.arange(len(index), device=index.device)[:, None].expand_as(known)[known]
     symbols = [member[known] for member in members]
-    if n == 1:
-        return bag_sums(tables[0], index)
     beginning = symbols[0]
     for symbol in symbols[1:-1]:  # numbered afresh at each step: V**(n - 1) may not fit a word
         _, beginning = torch.unique(beginning * size + symbol, return_inverse=True)
     _, beginning = torch.unique(beginning, return_inverse=True)
-    num_beginnings = int(beginning.max()) + 1 if len(beginning) else 0
-    example = torch.empty(num_beginnings, dtype=torch.int64, device=index.device)
+    example = torch.empty(int(beginning.max()) + 1 if len(beginning) else 0, dtype=torch.int64, device=index.device)
     example[beginning] = torch.arange(len(beginning), device=index.device)
-    first_members = [symbol[example] for symbol in symbols[:-1]]
     group, order = torch.sort(sequence * size + symbols[-1], stable=True)
     groups, lengths = torch.unique_consecutive(group, return_counts=True)
-    in_groups = beginning[order]
-    group_offsets = lengths.cumsum(0) - lengths
-    ends, sequence_offsets = groups % size, _offsets(groups // size, len(index))
-    all_groups = torch.arange(len(groups), device=index.device)
-    out = []
-    for start in range(0, tables[0].shape[1], COLUMNS):
-        block = [table[:, start : start + COLUMNS].contiguous() for table in tables]
-        bound = block[0][first_members[0]]
-        for j in range(1, n - 1):
-            bound = bound * block[j][first_members[j]]
-        ended = _bags(bound, in_groups, group_offsets) * block[-1][ends]
-        out.append(_bags(ended, all_groups, sequence_offsets))
-    return torch.cat(out, dim=1)
+    beginnings, ends = beginning[order], groups % size
+    run_at = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))  # the first run of each group, and the end
+    group_at = _offsets(groups // size, len(index) + 1)  # the first group of each sequence, and the end
+    parts = []
+    step = max(1, GROUPS * len(index) // max(1, len(groups)))
+    for start in range(0, len(index), step):
+        stop = min(start + step, len(index))
+        first, last = int(group_at[start]), int(group_at[stop])
+        runs = slice(int(run_at[first]), int(run_at[last]))
+        offsets = run_at[first:last] - runs.start
+        parts.append(_Part(beginnings[runs], offsets, ends[first:last], group_at[start:stop] - first))
+    return [symbol[example] for symbol in symbols[:-1]], parts
 
 
 def bag_sums(table: Tensor, index: Tensor) -> Tensor:

@@ -63,6 +63,17 @@ class SBC(VSA):
     def identity(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
         return torch.zeros(*shape, self.dim, dtype=self.dtype, device=device)
 
+    def check_values(self, vectors: Tensor) -> None:
+        """Refuse a number outside 0 .. block_size - 1. Raises: HypervectorError"""
+        self.check(vectors)
+        if vectors.numel() and not 0 <= int(vectors.min()) <= int(vectors.max()) < self.block_size:
+            raise HypervectorError(
+                f"{self!r} got numbers {int(vectors.min())}..{int(vectors.max())}: they are in 0..{self.block_size - 1}"
+            )
+
+    def negative(self, a: Tensor) -> Tensor:
+        raise HypervectorError(f"{self!r} has no hypervector that cancels another: give it no weight")
+
     def bind(self, a: Tensor, b: Tensor) -> Tensor:
         self.check(a, b)
         if self.block_size == 256 and self.dtype is torch.uint8:

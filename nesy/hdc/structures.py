@@ -27,6 +27,14 @@ def sequence_item(model: VSA, encoded: Tensor, place: int) -> Tensor:
     return model.permute(encoded, -place)
 
 
+def bind_sequence(model: VSA, vectors: Tensor) -> Tensor:
+    """A list as one product: member i is permuted i times before binding. Unlike each of its members; known whole.
+
+    Shapes: [*B, L, D] -> [*B, D]
+    """
+    return model.bind_all(_permuted(model, vectors))
+
+
 def record(model: VSA, keys: Tensor, values: Tensor, weights: Tensor | None = None) -> Tensor:
     """A record: each value bound with its key, bundled. With places as keys it is a positional encoding.
 
@@ -57,4 +65,6 @@ def ngrams(model: VSA, vectors: Tensor, n: int = 3, weights: Tensor | None = Non
 
 
 def _permuted(model: VSA, vectors: Tensor) -> Tensor:
+    if vectors.ndim < 2 or vectors.shape[-2] == 0:
+        raise HypervectorError(f"a sequence is [*B, L, D] with at least one member, not {list(vectors.shape)}")
     return torch.stack([model.permute(vectors[..., i, :], i) for i in range(vectors.shape[-2])], dim=-2)

@@ -25,6 +25,7 @@ from nesy.hdc import (
     graph,
     ngrams,
     record,
+    sequence,
     shares,
 )  # fmt: skip
 from tests.hdc.models import MAKERS
@@ -72,8 +73,23 @@ def test_a_hypervector_error_is_a_nesy_error_and_a_value_error() -> None:
          r"power needs one base hypervector, got the shape \[2, 64\]"),
         (lambda: WORDS.pack(torch.ones(99)),
          r"BSC\(dim=100, seed=0, dtype=torch\.int64\) packs a last axis of 100, got the shape \[99\]"),
-        (lambda: WORDS.check_padding(torch.full((2,), -1)), r"BSC\(dim=100, seed=0, dtype=torch\.int64\): bits past "
-         "dimension 100 are set; the last word is padded with zeros"),
+        (lambda: Codebook.of(WORDS, ["a"], torch.full((1, 2), -1)), r"BSC\(dim=100, seed=0, dtype=torch\.int64\): bits "
+         "past dimension 100 are set; the last word is padded with zeros"),
+        (lambda: WORDS.hamming(WORDS.random(2), torch.full((1, 2), -1)), r"BSC\(dim=100, seed=0, dtype=torch\.int64\): "
+         "bits past dimension 100 are set; the last word is padded with zeros"),
+        (lambda: Codebook.of(MAP8, ["a"], torch.zeros(1, 64, dtype=torch.int8)),
+         r"MAP\(dim=64, seed=0, dtype=torch\.int8\) got a hypervector with the number 0: they are of 1 and -1"),
+        (lambda: MAP8.similarity(MAP8.random(64), MAP8.random(64) * 3),
+         r"MAP\(dim=64, seed=0, dtype=torch\.int8\) got a hypervector with the number -?3: they are of 1 and -1"),
+        (lambda: Codebook.of(SBC(2, block_size=8), ["a"], torch.tensor([[1, 8]], dtype=torch.uint8)),
+         r"SBC\(dim=2, seed=0, dtype=torch\.uint8, block_size=8\) got numbers 1\.\.8: they are in 0\.\.7"),
+        (lambda: SBC(2).negative(SBC(2).random()), r"SBC\(dim=2, seed=0, dtype=torch\.uint8, block_size=256\) has no "
+         "hypervector that cancels another: give it no weight"),
+        (lambda: WORDS.bundle_rows(WORDS.random(3), torch.tensor([[0], [-1]])),
+         "sequence 1 has no symbol: an empty bundle has no hypervector"),
+        (lambda: sequence(MAP8, MAP8.random(0)),
+         r"a sequence is \[\*B, L, D\] with at least one member, not \[0, 64\]"),
+        (lambda: Level(MAP8, 0.0, 1.0, 3)(torch.tensor([0.5, 1.5])), r"1\.5 is outside the scale 0\.\.1"),
         (lambda: Codebook.random(MAP8, []), "a codebook needs at least one name"),
         (lambda: Codebook.random(MAP8, ["a", "b", "a"]), "`a` is twice in the codebook"),
         (lambda: Codebook.of(MAP8, ["a"], MAP8.random(2)), r"1 names do not fit vectors of shape \[2, 64\]"),

@@ -159,6 +159,15 @@ def test_operations_on_a_batch_are_those_on_each_row(name, weighted) -> None:
     assert close(model, model.bundle(a, dim=0), model.bundle(a.transpose(0, 2), dim=2).transpose(0, 1))
 
 
+@pytest.mark.parametrize("name", [name for name in MAKERS if not name.startswith("SBC")])
+def test_a_negative_cancels_in_a_bundle_and_is_the_opposite(name) -> None:
+    model = MAKERS[name](961, 9)
+    a, b, c = model.random(3)
+    assert model.similarity(model.negative(a), a) == pytest.approx(-1, abs=1e-5)
+    without = model.superpose(torch.stack([a, b, c, model.negative(a)]))
+    assert torch.allclose(without, model.superpose(torch.stack([b, c])), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_cleanup_returns_the_item_itself(name) -> None:
     model = MAKERS[name](2500, 8)

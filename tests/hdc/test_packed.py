@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nesy.hdc import BSC, MAP
+from nesy.hdc import BSC, MAP, kernels
 from nesy.hdc import packed as bits
 
 DIMS = st.sampled_from([1, 2, 63, 64, 65, 100, 127, 128, 129, 1000])
@@ -64,13 +64,38 @@ def test_bsc_is_map_in_bits(count, dim, seed) -> None:
     assert torch.allclose(summed, bipolar.superpose(signs, weights=weights), atol=1e-5)
 
 
-@pytest.mark.parametrize("rows", [1, 5, 6, 7, 20])
-def test_hamming_distances_are_exact_for_few_and_for_many_rows(rows) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rows", [0, 1, 63, 64, 65, 200])
+def test_hamming_distances_are_exact_in_every_block_and_thread(rows, threads, monkeypatch) -> None:
+    monkeypatch.setattr(kernels, "_BLOCK", 40)
     binary = BSC(1000, 3)
-    a, b = binary.random(rows), binary.random(30)
+    a, b = binary.random(rows), binary.random(90)
     plain = (binary.unpack(a)[:, None] != binary.unpack(b)[None]).sum(-1)
-    assert torch.equal(binary.hamming(a, b), plain.to(torch.float32))
-    assert torch.equal(binary.hamming(b, a), plain.T.to(torch.float32))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert torch.equal(binary.hamming(a, b), plain.to(torch.float32))
+        assert torch.equal(binary.hamming(b, a), plain.T.to(torch.float32))
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dim", [100, 128, 1000])
+@pytest.mark.parametrize("rows", [63, 64, 130])
+def test_similarities_of_many_signs_are_their_scaled_products(dim, rows) -> None:
+    """From 64 rows on each side they are counted in bits."""
+    model = MAP(dim, 5)
+    a, b = model.random(rows), model.random(2, 40)
+    plain = torch.einsum("ad,xbd->axb", a.double(), b.double()) / dim
+    assert torch.allclose(model.similarity(a, b), plain.float(), atol=1e-6)
+
+
+def test_two_digits_of_a_row_are_the_row_to_sixteen_bits() -> None:
+    rows = torch.randn(20, 300, generator=torch.Generator().manual_seed(0)) * torch.logspace(-6, 6, 20)[:, None]
+    rows[3] = 0
+    high, low, scale = kernels._two_digits(rows)
+    assert high.dtype is low.dtype is torch.int8
+    assert ((high.float() * 256 + low) * scale - rows).abs().amax(-1).le(scale[:, 0] * 0.51).all()
 
 
 def test_a_majority_of_a_thousand_is_exact() -> None:

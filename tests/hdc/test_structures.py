@@ -17,6 +17,7 @@ from nesy.hdc import (
     Resonator,
     Tree,
     automaton,
+    bind_sequence,
     graph,
     has_edge,
     next_state,
@@ -43,6 +44,16 @@ def test_a_sequence_gives_back_each_place(model) -> None:
     words = ["cat", "ant", "cat", "fox"]
     encoded = sequence(model, book.encode(words))
     assert [book.nearest(sequence_item(model, encoded, place)).name for place in range(4)] == words
+
+
+def test_a_bound_sequence_is_taken_apart_member_by_member() -> None:
+    for maker in ("MAP int8", "BSC", "FHRR", "SBC"):
+        model = MAKERS[maker](961, 4)
+        a, b, c = model.random(3)
+        product = bind_sequence(model, torch.stack([a, b, c]))
+        rest = model.unbind(model.unbind(product, model.permute(b)), model.permute(c, 2))
+        assert model.similarity(rest, a) > 0.999
+        assert model.similarity(product, bind_sequence(model, torch.stack([b, a, c]))) < 0.3
 
 
 def test_a_record_gives_back_the_value_of_each_key(model) -> None:
