@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nesy.checking import check, format_file, prove
     from nesy.distillation import Teacher, distill
     from nesy.errors import NesyError, ProgramError
+    from nesy.hub import push
     from nesy.language import Functions, function
     from nesy.learning import ask_all, crossval, evaluate, expected_error, fit, new_task, overview, train, verify
     from nesy.model import Model
@@ -48,6 +49,7 @@ _PLACES = {
     "new_task": "learning",
     "overview": "learning",
     "prove": "checking",
+    "push": "hub",
     "train": "learning",
     "verify": "learning",
 }
@@ -75,6 +77,7 @@ __all__ = [
     "new_task",
     "overview",
     "prove",
+    "push",
     "train",
     "verify",
 ]

@@ -7,6 +7,7 @@ the same `Batch` serves every epoch.
 
 from __future__ import annotations
 
+import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nesy import run_folder
+from nesy import hub, run_folder
 from nesy.answer import Answer
 from nesy.device import choose_device
 from nesy.errors import DataError, QueryError, RunError
@@ -237,16 +238,29 @@ class Model(nn.Module):
             weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
             save_file(weights, scratch / "model.safetensors")
 
-    @classmethod
-    def from_pretrained(cls, folder: str | Path, device: str = "auto") -> Model:
-        """The model of a run folder; it needs nothing but that folder.
+    def push_to_hub(self, repository: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Save the model into a repository of the Hugging Face hub; gives its address.
 
-        Raises: RunError for a folder that is incomplete, changed, foreign or newer.
+        A trained run goes there whole, with card, task and metrics, by `Run.push_to_hub` or `nesy push`.
+
+        Raises: RunError where the hub refuses, or for rules that may call Python functions.
         """
-        place = Path(folder)
+        with tempfile.TemporaryDirectory() as scratch:
+            self.save(Path(scratch) / "run")
+            return hub.push(Path(scratch) / "run", repository, private=private, token=token)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str = "auto", *, revision: str | None = None) -> Model:
+        """The model of a run folder, or of a hub id (`revision` of it); it needs nothing else, and runs no code of it.
+
+        Raises: RunError for a folder that is incomplete, changed, foreign or newer, or that the hub does not give.
+        """
+        place = hub.run_place(folder, revision)
         run_folder.check(place)
         config = run_folder.read_json(place, "config.json")
         try:
+            if config["program"] not in run_folder.files_of(place):
+                raise ValueError(f"`{config['program']}` is not one of its files")
             program = Program.load(place / config["program"])
             kind, encoder_config = config["encoder"]["kind"], config["encoder"]["config"]
             model = cls(program, encoder_class(kind).from_config(encoder_config), config["query"])

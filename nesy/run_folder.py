@@ -82,12 +82,18 @@ def check(folder: Path) -> None:
         raise RunError(f"{folder / MANIFEST}: lists no files")
     for name, digest in files.items():
         path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
+        # What the name says counts: a hub's cache links each file to a store, and the digest says what it must hold.
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise RunError(f"{folder / MANIFEST}: `{name}` lies outside the run folder")
         if not path.is_file():
             raise RunError(f"{folder}: incomplete: `{name}` is missing")
         if _digest(path) != digest:
             raise RunError(f"{path}: not the file that training wrote (its SHA-256 differs)")
+
+
+def files_of(folder: Path) -> list[str]:
+    """The files that the manifest of a checked run names."""
+    return sorted(read_json(folder, MANIFEST)["files"])
 
 
 def write_rules(folder: Path, files: Sequence[RuleFile]) -> str:

@@ -31,6 +31,7 @@ ROWS = {
     "temperatures": 4,
     "checking": 4,
     "device": 4,
+    "hub": 4,
     "learning": 5,
     "distillation": 6,
     "tools": 7,

@@ -325,6 +325,18 @@ def crossval(
 
 
 @app.command()
+def push(
+    folder: RunFolder,
+    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The repository, made if it is not there")],
+    private: Annotated[bool, typer.Option("--private", help="Only for those who may see it")] = False,
+) -> None:
+    """Upload a run to the Hugging Face hub (log in with `hf auth login`, or set HF_TOKEN)."""
+    import nesy
+
+    print(nesy.push(folder, repository, private=private or None))
+
+
+@app.command()
 def new(folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The task folder to write")]) -> None:
     """Write a commented task folder that trains at once."""
     import nesy

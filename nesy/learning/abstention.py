@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesy.errors import DataError, RunError
+from nesy.hub import run_place
 from nesy.run_folder import read_json
 
 CONFIDENCE_FILE = "confidence.json"
@@ -121,4 +122,4 @@ def expected_error(run: str | Path, threshold: float) -> Expectation:
     """
     if not 0 <= threshold <= 1:
         raise DataError(f"an answer's chance is from 0 to 1, so there is nothing to abstain from below {threshold:g}")
-    return Confidence.read(Path(run)).at(threshold)
+    return Confidence.read(run_place(run)).at(threshold)

@@ -20,6 +20,7 @@ import torch
 from nesy import run_folder
 from nesy.answer import Row, row_of
 from nesy.errors import DataError, InconsistentError
+from nesy.hub import run_place
 from nesy.learning.abstention import Expectation, expected_error
 from nesy.learning.batches import names_of
 from nesy.learning.files import kind_of, read_records
@@ -94,9 +95,10 @@ def ask_all(
     Raises: RunError; DataError that names the line; nothing is written then.
     """
     place = run_folder.place_for(out, "the answers") if out is not None else None
-    expected = expected_error(run, abstain_below) if abstain_below is not None else None
-    model = Model.from_pretrained(run, device=device)
-    asked = read_questions(Path(questions), model, _data_table(Path(run)))
+    folder = run_place(run)
+    expected = expected_error(folder, abstain_below) if abstain_below is not None else None
+    model = Model.from_pretrained(folder, device=device)
+    asked = read_questions(Path(questions), model, _data_table(folder))
     counts = {"abstained": 0, "impossible": 0}
     with reporter(progress and place is not None) as report, _lines_to(place) as write:
         report.stage("asking", -(-len(asked) // _PART))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nesy import run_folder
 from nesy.errors import TaskError
+from nesy.hub import run_place
 from nesy.learning.batches import AnswerNames
 from nesy.learning.measure import answered, metrics_of
 from nesy.learning.metrics import Metrics
@@ -42,7 +43,7 @@ def evaluate(
     Raises: RunError, DataError; TaskError where the task's own data files are gone.
     """
     page = run_folder.place_for(html, "the report") if html is not None else None
-    folder = run.folder if isinstance(run, Run) else Path(run)
+    folder = run.folder if isinstance(run, Run) else run_place(run)
     model, source, task = open_run(folder, device=device, data=data)
     rows = source.splits.of(split)
     names = AnswerNames(model.query.atom)
@@ -97,7 +98,7 @@ def open_run(run: str | Path, *, device: str, data: str | Path | None) -> tuple[
 
     Raises: RunError, DataError; TaskError where the task's own data files are gone.
     """
-    folder = Path(run)
+    folder = run_place(run)
     model = Model.from_pretrained(folder, device=device)
     task, trained_on, seed = read_task(folder, check_files=False)
     path = Path(data) if data is not None else trained_on

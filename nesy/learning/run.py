@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nesy import hub
 from nesy.errors import RunError
 from nesy.learning.metrics import Metrics
 from nesy.learning.progress import EpochRecord
@@ -42,6 +43,13 @@ class Run:
     def model(self) -> Model:
         """The trained model, loaded from the folder."""
         return Model.from_pretrained(self.folder)
+
+    def push_to_hub(self, repository: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Upload the run folder as it is to the Hugging Face hub; gives the repository's address.
+
+        Raises: RunError.
+        """
+        return hub.push(self.folder, repository, private=private, token=token)
 
     def to_dict(self) -> dict[str, Any]:
         """The run as JSON data: what metrics.json holds, and where it is."""

@@ -23,8 +23,9 @@ from nesy.learning.measure import measure
 from nesy.learning.metrics import Metrics
 from nesy.learning.optimise import Objective, TrainingBatches, label_objective, optimise
 from nesy.learning.progress import Reporter, reporter
+from nesy.learning.reports.card import CARD_FILE, model_card
 from nesy.learning.reports.curves import draw_curves, read_log
-from nesy.learning.run import LOG_FILE, TASK_FILE, Run, log_text, task_document
+from nesy.learning.run import LOG_FILE, TASK_FILE, Run, log_text, read_task, task_document
 from nesy.learning.seeding import number
 from nesy.learning.shortcuts import find_shortcuts
 from nesy.learning.sources import DataSource, open_data
@@ -150,7 +151,9 @@ def train_on(
                 **(extension.after(model, source, names) if extension.after else {}),
             },
         )
-    _save(run, model, task_document(task, Path(data) if data is not None else None, seed), log_text(history.records))
+    _save(
+        run, task, model, task_document(task, Path(data) if data is not None else None, seed), log_text(history.records)
+    )
     state.remove()
     return run
 
@@ -226,13 +229,13 @@ def with_extra(run: Run, extra: Mapping[str, Any]) -> Run:
     """The run with more figures in its metrics.json, written anew."""
     more = replace(run, extra={**run.extra, **extra})
     texts = [(run.folder / name).read_text(encoding="utf-8") for name in (TASK_FILE, LOG_FILE)]
-    _save(more, run.model, json.loads(texts[0]), texts[1])
+    _save(more, read_task(run.folder, check_files=False)[0], run.model, json.loads(texts[0]), texts[1])
     return more
 
 
-def _save(run: Run, model: Model, document: dict[str, Any], log: str) -> None:
+def _save(run: Run, task: Task, model: Model, document: dict[str, Any], log: str) -> None:
     """The run folder, whole or not at all."""
-    files = {TASK_FILE: json.dumps(document, indent=2), LOG_FILE: log}
+    files = {TASK_FILE: json.dumps(document, indent=2), LOG_FILE: log, CARD_FILE: model_card(run, task, model)}
     if run.dev.confidence is not None:
         files[CONFIDENCE_FILE] = run.dev.confidence.to_json()
     model.save(run.folder, metrics=run.metrics_document(), files=files)

@@ -53,7 +53,8 @@ def test_a_predicate_of_the_rules_can_slice_the_rows(mood: Path, tmp_path: Path,
 def test_the_run_folder_holds_all_that_eval_needs_and_eval_gives_the_same_figures(mood: Path, tmp_path: Path) -> None:
     run = train(mood, tmp_path / "run", epochs=2, progress=False)
     assert {path.name for path in run.folder.iterdir() if path.is_file()} == {
-        "confidence.json", "config.json", "log.csv", "manifest.json", "metrics.json", "model.safetensors", "task.json"
+        "README.md", "confidence.json", "config.json", "log.csv", "manifest.json", "metrics.json", "model.safetensors",
+        "task.json",
     }  # fmt: skip
     saved = json.loads((run.folder / "metrics.json").read_text())
     again = evaluate(run.folder, "test", device="cpu").to_dict()
