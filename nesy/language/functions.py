@@ -144,6 +144,7 @@ def _entries() -> list[Function]:
         Function("**", two, _power, "Power; an integer for integers, unless the exponent is negative."),
         Function("min", two, lambda a, b: b if b < a else a, "The smaller of two numbers."),
         Function("max", two, lambda a, b: b if b > a else a, "The larger of two numbers."),
+        Function("gcd", whole, math.gcd, "The greatest common divisor, never negative; gcd(0, 0) is 0."),
         Function("-", ("number",), lambda a: -a, "Negation."),
         Function("+", ("number",), lambda a: a, "The number itself."),
         Function("abs", ("number",), lambda a: abs(a), "Absolute value."),

@@ -28,7 +28,7 @@ _RESULT: Mapping[str, int | str] = MappingProxyType(
     {
         **dict.fromkeys(("+", "-", "*", "//", "mod", "**", "min", "max", "abs"), "numbers"),
         **dict.fromkeys(("/", "sqrt", "exp", "log", "sin", "cos", "float"), FLOAT),
-        **dict.fromkeys(("integer", "truncate", "round", "floor", "ceiling", "sign", "length"), INT),
+        **dict.fromkeys(("integer", "truncate", "round", "floor", "ceiling", "sign", "length", "gcd"), INT),
         **dict.fromkeys(("/\\", "\\/", "xor", "starts_with", "ends_with", "contains"), INT),
         **dict.fromkeys(("concat", "lower", "upper", "substring"), "first"),
         "number": NUMBER,

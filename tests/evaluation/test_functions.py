@@ -24,6 +24,7 @@ values = st.recursive(
     [
         ("+", (2, 3), 5), ("-", (2, 3), -1), ("*", (2, 1.5), 3.0), ("/", (6, 2), 3.0), ("//", (-7, 2), -4),
         ("mod", (-7, 2), 1), ("**", (2, 10), 1024), ("**", (2, -1), 0.5), ("min", (2, 1.5), 1.5), ("max", (2, 3), 3),
+        ("gcd", (-12, 18), 6), ("gcd", (0, 5), 5),
         ("-", (4,), -4), ("abs", (-4,), 4), ("sign", (-0.5,), -1), ("sqrt", (9,), 3.0), ("float", (1,), 1.0),
         ("integer", (2.9,), 2), ("round", (2.5,), 2), ("floor", (-2.5,), -3), ("ceiling", (2.1,), 3),
         ("/\\", (6, 3), 2), ("length", ("word",), 4), ("length", (make_list([1, 2]),), 2),
@@ -54,6 +55,7 @@ def test_a_function_gives_what_its_sentence_says(name, arguments, expected):
         ("+", (Symbol("a"), 1), "`a + 1`: `a` is not a number"),
         ("substring", ("ab", 1.0, 1), '`substring("ab", 1.0, 1)`: `1.0` is not an integer'),
         ("substring", ("ab", 1, 2), '`substring("ab", 1, 2)`: start and length reach outside the text'),
+        ("gcd", (4, 1.5), "`gcd(4, 1.5)`: `1.5` is not an integer"),
         ("length", (3,), "`length(3)`: expected a text or a list"),
         ("number", ("1_0",), '`number("1_0")`: the text is not a number'),
     ],

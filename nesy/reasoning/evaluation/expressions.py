@@ -33,6 +33,7 @@ _ARRAY: dict[tuple[str, int], Callable[..., Any]] = {
     ("mod", 2): operator.mod,
     ("min", 2): np.minimum,
     ("max", 2): np.maximum,
+    ("gcd", 2): np.gcd,
     ("-", 1): operator.neg,
     ("+", 1): operator.pos,
     ("abs", 1): operator.abs,
