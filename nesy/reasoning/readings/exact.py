@@ -286,7 +286,7 @@ class _Analysis:
         shape = formula.shape
         if self._is_plain(shape):
             return "exact", self._plain(shape, self._weights(formula.choice, formula.leaf))
-        found = sumproduct.plan(shape)
+        found = sumproduct.plan(formula)
         if found is not None:
             weights = self._weights(formula.choice, formula.leaf)
             return "exact", [Rows(row, ONE, ZERO) for row in sumproduct.emit(shape, found, weights, self.builder)]
@@ -307,7 +307,7 @@ class _Analysis:
             weights = self._weights(reduced.choice, leaf)
             if self._is_plain(shape):
                 return "exact", self._plain(shape, weights)
-            found = sumproduct.plan(shape)
+            found = sumproduct.plan(reduced)
             if found is not None:
                 return "exact", [Rows(row, ONE, ZERO) for row in sumproduct.emit(shape, found, weights, self.builder)]
         diagram = _compiled(shape, budget)

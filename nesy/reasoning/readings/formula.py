@@ -101,11 +101,15 @@ class Shape:
 
 @dataclass(frozen=True)
 class Formula:
-    """A shape, and the graph's choice and leaves of each branch."""
+    """A shape, the graph's choice and leaves of each branch, and which literals are atoms of one predicate.
+
+    `kin` only says where it is worth looking for literals that exclude each other.
+    """
 
     shape: Shape
     choice: tuple[int, ...]
     leaf: tuple[tuple[int, ...], ...]
+    kin: tuple[tuple[int, ...], ...] = ()
 
 
 class FormulaMaker:
@@ -120,6 +124,8 @@ class FormulaMaker:
         self.of_leaf: list[int] = graph.choices.of_leaf.tolist()
         self.choice_size: list[int] = (graph.choices.ptr[1:] - graph.choices.ptr[:-1]).tolist()
         self.has_rest: list[bool] = graph.choices.has_rest.tolist()
+        self._rule: list[int] = graph.rule.tolist()
+        self._head_of = {rule.id: rule.heads[0].predicate for rule in graph.program.rules if len(rule.heads) == 1}
         self.aggregate_of: dict[int, int] = {}
         self.value_of: dict[int, float] = {}
         self.elements: list[list[int]] = []
@@ -137,6 +143,11 @@ class FormulaMaker:
         """The bodies of a node's derivations."""
         for d in range(self.ptr[node], self.ptr[node + 1]):
             yield self.body[self.body_ptr[d] : self.body_ptr[d + 1]]
+
+    def predicate(self, node: int) -> str | None:
+        """The predicate of a node that rules derive."""
+        start, stop = self.ptr[node], self.ptr[node + 1]
+        return self._head_of.get(self._rule[start]) if start < stop else None
 
     def make(self, targets: Sequence[int], conditions: Sequence[int]) -> Formula:
         """The formula of some literals of the graph."""
@@ -165,7 +176,15 @@ class _Making:
             targets=tuple(self.literal[t >> 1] ^ (t & 1) for t in targets),
             conditions=self._conditions([self.literal[c >> 1] ^ (c & 1) for c in conditions]),
         )
-        return Formula(shape, tuple(self.branch), tuple(tuple(leaves) for leaves in self.leaves))
+        return Formula(shape, tuple(self.branch), tuple(tuple(leaves) for leaves in self.leaves), self._kin())
+
+    def _kin(self) -> tuple[tuple[int, ...], ...]:
+        found: dict[str, dict[int, None]] = {}
+        for node, literal in self.literal.items():
+            predicate = self.maker.predicate(node)
+            if literal > FALSE and predicate is not None:
+                found.setdefault(predicate, {})[literal] = None
+        return tuple(map(tuple, found.values()))
 
     def _is_all(self, choice: int, num_outcomes: int) -> bool:
         return not self.maker.has_rest[choice] and num_outcomes == self.maker.choice_size[choice]

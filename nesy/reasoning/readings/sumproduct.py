@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
 from nesy.reasoning.derivation import Index
 from nesy.reasoning.readings.circuit import ONE, ZERO, CircuitBuilder
-from nesy.reasoning.readings.formula import Always, And, Leaf, Shape
+from nesy.reasoning.readings.families import Allowed, Families
+from nesy.reasoning.readings.formula import Always, And, Formula, Leaf, Shape
 
-Allowed: TypeAlias = Mapping[int, int]  # branch -> the outcomes (as bits) that a literal leaves possible
-
-_MOST_GATES = 50_000  # supports are sets of branches as bits: beyond this they cost more than compiling
+_MOST_BITS = 1 << 29  # supports are sets of branches as bits: beyond this they cost more than compiling
 _MOST_PAIRS = 64  # inputs of a disjunction that are compared pair by pair
 
 
@@ -34,14 +32,16 @@ class Plan:
     is_decomposable: Mapping[int, bool]  # gate -> its inputs depend on different branches
 
 
-def plan(shape: Shape) -> Plan | None:
+def plan(formula: Formula) -> Plan | None:
     """How to read the targets off without compiling, or None where some gate needs more."""
-    if shape.conditions or not shape.targets or len(shape.gates) > _MOST_GATES:
+    shape = formula.shape
+    if shape.conditions or not shape.targets or len(shape.gates) * len(shape.num_outcomes) > _MOST_BITS:
         return None
     if not all(isinstance(gate, Always | Leaf | And) for gate in shape.gates):
         return None
     support = _supports(shape)
     allowed: dict[int, Allowed] = {}
+    known: Families | None = None
     needed = set(shape.targets)
     is_decomposable: dict[int, bool] = {}
     for number in range(len(shape.gates) - 1, -1, -1):
@@ -58,9 +58,13 @@ def plan(shape: Shape) -> Plan | None:
             needed.update(gate.inputs)
             if 2 * number + 1 in needed:
                 needed.update(literal ^ 1 for literal in gate.inputs)
-        elif 2 * number in needed or not _exclude([literal ^ 1 for literal in gate.inputs], shape, allowed):
+        elif 2 * number in needed:
             return None
         else:
+            if not _exclude([literal ^ 1 for literal in gate.inputs], shape, allowed):
+                known = known or families(formula, support, allowed)
+                if 2 * number + 1 not in known:
+                    return None
             needed.update(literal ^ 1 for literal in gate.inputs)
     return Plan(tuple(sorted(needed)), is_decomposable)
 
@@ -96,6 +100,17 @@ def emit(shape: Shape, found: Plan, weights: Index, builder: CircuitBuilder) -> 
             case _:
                 pass
     return [row[target] for target in shape.targets]
+
+
+def families(
+    formula: Formula, support: Sequence[int] | None = None, allowed: dict[int, Allowed] | None = None
+) -> Families:
+    """The families of a formula; what is known of it already need not be found again."""
+    restricted: dict[int, Allowed] = {} if allowed is None else allowed
+    branches = _supports(formula.shape) if support is None else support
+    found = Families(formula.shape, branches, lambda literal: _allowed(literal, formula.shape, restricted))
+    found.find(formula.kin)
+    return found
 
 
 def _supports(shape: Shape) -> list[int]:
