@@ -170,3 +170,13 @@ def test_a_damaged_configuration_is_refused():
     del config["shape"]
     with pytest.raises(RunError, match="the configuration of the image encoder is damaged"):
         ImageEncoder.from_config(config)
+
+
+def test_pictures_are_jittered_in_training_and_only_there():
+    encoder = build(turn=15, shift=0.1, stretch=0.1)
+    still = ask(encoder, PAYLOADS, (0, (0,)))
+    assert torch.equal(still, ask(encoder, PAYLOADS, (0, (0,))))
+    encoder.train()
+    assert not torch.allclose(ask(encoder, PAYLOADS, (0, (0,))), ask(encoder, PAYLOADS, (0, (0,))))
+    plain = build().train()
+    assert torch.equal(ask(plain, PAYLOADS, (0, (0,))), ask(plain, PAYLOADS, (0, (0,))))

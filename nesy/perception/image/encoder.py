@@ -20,6 +20,7 @@ from nesy.language.core import Signature
 from nesy.language.values import Value, format_value
 from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting
 from nesy.perception.image.features import ConvolutionFeatures, RecordFeatures
+from nesy.perception.image.jitter import Jitter
 from nesy.perception.image.picture import Picture, as_picture
 from nesy.perception.image.sources import find_pictures
 from nesy.perception.influence import Influence, Members, Part, influence
@@ -32,7 +33,10 @@ _IMAGE: Final = Signature("image", 1)
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """The `[encoder]` table of kind `image`."""
+    """The `[encoder]` table of kind `image`.
+
+    `turn`, `shift` and `stretch` change the pictures a little while training (see `Jitter`).
+    """
 
     field: str = "images"
     white: float = dataclasses.field(default=1.0, metadata=within(1e-6, 1e6))
@@ -43,6 +47,9 @@ class ImageOptions:
     readout: ReadoutName = "linear"
     hidden: int = dataclasses.field(default=64, metadata=within(1, 65_536))
     dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.95))
+    turn: float = dataclasses.field(default=0.0, metadata=within(0.0, 180.0))
+    shift: float = dataclasses.field(default=0.0, metadata=within(0.0, 1.0))
+    stretch: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.9))
 
 
 @final
@@ -70,6 +77,7 @@ class ImageEncoder(Encoder):
             self.features = ConvolutionFeatures(shape, options.dim, options.channels, seed)
         else:
             self.features = RecordFeatures(shape, options.dim, options.levels, seed)
+        self.jitter = Jitter(options.turn, options.shift, options.stretch)
         self.readouts = make_readouts(options.readout, options.dim, self.num_scores, options.hidden, seed)
 
     @classmethod
@@ -118,7 +126,8 @@ class ImageEncoder(Encoder):
         pictures = [_pictures_of(payload, self.options) for payload in payloads]
         starts = np.cumsum([0, *map(len, pictures)])
         pixels = np.stack([self._checked(picture).pixels for row in pictures for picture in row])
-        vectors = self.features(torch.from_numpy(pixels).to(self.device))
+        shown = torch.from_numpy(pixels).to(self.device)
+        vectors = self.features(self.jitter(shown) if self.training else shown)
         vectors = nn.functional.dropout(vectors, self.options.dropout, self.training)
         scores = {}
         for name, keys in requests.items():
