@@ -210,6 +210,14 @@ def languages() -> list[dict]:
     return [say(part="languages", model=name, **spread(values)) for name, values in found.items()]
 
 
+# Independent real numbers in a hypervector of D = 1,000, and the share of a sum's power that a bundle keeps: the sign
+# of a normal number correlates with it by √(2/π), the phase of a complex one by √(π/4).
+SIGNAL = {
+    "MAP majority": (1000, 2 / math.pi), "BSC": (1000, 2 / math.pi), "MAP sum": (1000, 1.0), "HRR": (1000, 1.0),
+    "FHRR": (2000, math.pi / 4),
+}  # fmt: skip
+
+
 def capacity() -> list[dict]:
     """How often each member of a bundle of M is nearer than all of 1,000 others, D = 1,000 (blocks of 64: D = 250)."""
     makers: dict[str, Callable[[int], VSA]] = {
@@ -227,8 +235,7 @@ def capacity() -> list[dict]:
                 bundle = model.superpose(items[:members]) if name == "MAP sum" else model.bundle(items[:members])
                 similarity = model.similarity(bundle, items)
                 rates.append(float((similarity[:members] > similarity[members:].max()).float().mean()))
-            expected = theory(members, 1000, 1000, {"MAP majority": 2 / math.pi, "BSC": 2 / math.pi}.get(name, 1.0))
-            facts = {"theory": expected} if name in ("MAP majority", "BSC", "MAP sum", "HRR") else {}
+            facts = {"theory": theory(members, 1000, *SIGNAL[name])} if name in SIGNAL else {}
             out.append(say(part="capacity", model=name, members=members, **spread(rates), **facts))
     return out
 
@@ -237,7 +244,7 @@ def theory(members: int, others: int, dim: int, kept: float) -> float:
     """P(a member's similarity exceeds all others') with normal noise: signal² = kept · D / M, noise 1.
 
     Source: Frady, Kleyko, Sommer, "A Theory of Sequence Indexing and Working Memory in Recurrent Neural Networks",
-    Neural Computation 30(6), 2018, equation for P_corr; a majority keeps 2/π of the signal's power.
+    Neural Computation 30(6), 2018, equation for P_corr; `kept` for a majority and for phases is ours.
     """
     spare = members - 1  # a member is itself no noise
     noise = 1 - kept / members
@@ -304,15 +311,17 @@ def plots(found: dict[str, list[dict]]) -> None:
             rows = [row for row in found["capacity"] if row["model"] == name]
             members = [row["members"] for row in rows]
             axes[0].plot(members, [row["mean"] for row in rows], "o", ms=3, color=f"C{number}", label=name)
-            if "theory" in rows[0] and name != "BSC":
-                axes[0].plot(members, [row["theory"] for row in rows], lw=1, color=f"C{number}")
-        axes[0].set_xlabel("members of the bundle (lines: theory)")
+        smooth = range(5, 162, 4)
+        for label, name, style in (("signs", "MAP majority", "-"), ("sums", "HRR", "--"), ("phases", "FHRR", ":")):
+            curve = [theory(members, 1000, *SIGNAL[name]) for members in smooth]
+            axes[0].plot(smooth, curve, style, lw=1, color="0.3", label=f"theory, {label}")
+        axes[0].set_xlabel("members of the bundle, D = 1,000")
         axes[0].set_ylabel("share found")
         axes[0].legend(frameon=False, fontsize=7)
         for dim in dict.fromkeys(row["dim"] for row in found["resonator"]):
             rows = [row for row in found["resonator"] if row["dim"] == dim]
             axes[1].plot([row["ratio"] for row in rows], [row["mean"] for row in rows], "o-", ms=3, label=f"D = {dim}")
-        axes[1].set_xlabel("combinations / D² (published: capacity grows as D²)")
+        axes[1].set_xlabel("combinations / D² (published: one curve for every D)")
         axes[1].legend(frameon=False)
         save(figure, "hdc_capacity.svg")
 

@@ -8,6 +8,7 @@ bundles where they err, `LearnedClassifier` trains them by gradient descent. All
 from __future__ import annotations
 
 import json
+import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Literal, Self, cast, final
@@ -112,7 +113,9 @@ class _Classifier(ClassifierMixin, BaseEstimator, ABC):
             raise HypervectorError("classes that are neither integers nor strings cannot be saved")
         if not isinstance(self.random_state, int | None):
             facts["parameters"]["random_state"] = None  # a generator's state is not kept
-        save_file(tensors, str(path), metadata={"format": _FORMAT, "facts": json.dumps(facts)})
+        scratch = f"{path}.part"  # renamed when it is whole
+        save_file(tensors, scratch, metadata={"format": _FORMAT, "facts": json.dumps(facts)})
+        os.replace(scratch, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -125,16 +128,19 @@ class _Classifier(ClassifierMixin, BaseEstimator, ABC):
             raise HypervectorError(f"{path} cannot be read as safetensors: {error}") from None
         if metadata.get("format") != _FORMAT:
             raise HypervectorError(f"{path} holds no saved classifier of hypervectors")
-        facts = json.loads(metadata["facts"])
-        if facts["classifier"] != cls.__name__:
-            raise HypervectorError(f"{path} holds a {facts['classifier']}, not a {cls.__name__}")
-        loaded = cls(**facts["parameters"])
-        parts = {name.removeprefix("encoder."): t for name, t in tensors.items() if name.startswith("encoder.")}
-        loaded.encoder_ = FeatureEncoder(loaded.encoding, parts)
-        loaded.class_vectors_ = tensors["class_vectors"]
-        loaded.classes_ = np.array(facts["classes"])
-        loaded.temperature_ = facts["temperature"]
-        loaded.n_features_in_ = loaded.encoder_.num_features
+        try:
+            facts = json.loads(metadata["facts"])
+            if facts["classifier"] != cls.__name__:
+                raise HypervectorError(f"{path} holds a {facts['classifier']}, not a {cls.__name__}")
+            loaded = cls(**facts["parameters"])
+            parts = {name.removeprefix("encoder."): t for name, t in tensors.items() if name.startswith("encoder.")}
+            loaded.encoder_ = FeatureEncoder(loaded.encoding, parts)
+            loaded.class_vectors_ = tensors["class_vectors"]
+            loaded.classes_ = np.array(facts["classes"])
+            loaded.temperature_ = float(facts["temperature"])
+            loaded.n_features_in_ = loaded.encoder_.num_features
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise HypervectorError(f"{path} is damaged: {type(error).__name__}: {error}") from None
         return loaded
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.datasets import load_digits, load_iris
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -86,6 +87,10 @@ def test_loading_refuses_other_files_and_other_classifiers(tmp_path) -> None:
     CentroidClassifier(dim=64).fit(X, y).save(path)
     with pytest.raises(HypervectorError, match="holds a CentroidClassifier, not a OnlineClassifier"):
         OnlineClassifier.load(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["iris.safetensors"]
+    save_file({"class_vectors": torch.zeros(1)}, path, {"format": "nesy.hdc.classifier.1", "facts": "{}"})
+    with pytest.raises(HypervectorError, match=r"iris\.safetensors is damaged: KeyError: 'classifier'$"):
+        CentroidClassifier.load(path)
     path.write_bytes(b"not a tensor file at all")
     with pytest.raises(HypervectorError, match="cannot be read as safetensors"):
         CentroidClassifier.load(path)

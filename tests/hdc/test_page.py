@@ -6,6 +6,8 @@ import doctest
 import re
 from pathlib import Path
 
+import pytest
+
 import nesy.hdc
 
 PAGE = Path(__file__).parents[2] / "docs" / "hdc.md"
@@ -26,3 +28,13 @@ def test_every_public_name_the_page_uses_exists_and_is_in_the_api() -> None:
     assert used - pictures <= set(nesy.hdc.__all__)
     for name in nesy.hdc.__all__:
         assert getattr(nesy.hdc, name).__doc__, f"{name} has no docstring"
+
+
+def test_the_table_names_every_public_name_of_torch_hd() -> None:
+    torchhd = pytest.importorskip("torchhd")
+    table = PAGE.read_text().split("## Coming from torch-hd")[1]
+    named = set(re.findall(r"\w+", " ".join(row.split("|")[1] for row in table.splitlines() if row.startswith("| `"))))
+    folders = (torchhd.structures, torchhd.embeddings, torchhd.memory, torchhd.models, torchhd.classifiers)
+    public = set(torchhd.__all__).union(*(folder.__all__ for folder in folders))
+    rest = {"functional", "structures", "embeddings", "memory", "models", "classifiers", "tensors", "utils", "types"}
+    assert public - rest - {"__version__"} - named == set()
