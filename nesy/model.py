@@ -64,12 +64,13 @@ class Batch:
 class Distribution:
     """The probabilities of the answers of a batch, on the autograd tape.
 
-    Shapes: p [B, A]
+    Shapes: p [B, A], evidence [B] the probability of the constraints and evidence that p is conditional on
     """
 
     answers: tuple[Atom, ...]
     p: Tensor
     leaf: Tensor
+    evidence: Tensor
 
     def index(self, targets: Sequence[str]) -> Tensor:
         """The columns of answers given as text; -1 for one that no payload of the batch could give.
@@ -167,12 +168,13 @@ class Model(nn.Module):
     def distribution(self, batch: Batch, scores: Mapping[str, Tensor]) -> Distribution:
         """The distribution over the batch's answers, given the encoder's scores."""
         leaf = self._assembled(batch, scores)
-        p = batch.reading(leaf).p
-        nowhere = p.new_zeros(*p.shape[:-1], 1)
-        padded = torch.cat([p, nowhere], dim=-1)
-        column = batch.column.to(p.device)
-        picked = padded.gather(1, column) if batch.is_shared else padded[column]
-        return Distribution(batch.answers, picked, leaf)
+        found = batch.reading(leaf)
+        column = batch.column.to(leaf.device)
+        # Conditions are those of the whole payload, so any of its queries has them: its first, if it has one.
+        past = column.new_full((len(batch), 1), found.evidence.shape[-1])
+        first = torch.cat([column, past], dim=1).min(dim=1, keepdim=True).values
+        evidence = _picked(found.evidence, 1.0, first, batch.is_shared).squeeze(1)
+        return Distribution(batch.answers, _picked(found.p, 0.0, column, batch.is_shared), leaf, evidence)
 
     def leaves(self, batch: Batch) -> Tensor:
         """The probability of every leaf of the batch's graph.
@@ -304,6 +306,15 @@ def _query_text(query: Query) -> str:
 
 def _tiled(keys: Keys, times: int) -> Keys:
     return Keys(np.repeat(np.arange(times), len(keys)), [*keys.key] * times)
+
+
+def _picked(values: Tensor, nowhere: float, column: Tensor, is_shared: bool) -> Tensor:
+    """The values at each payload's columns; one past the end is `nowhere`.
+
+    Shapes: values [B, Q] or, side by side, [Q]; column [B, C] -> [B, C]
+    """
+    padded = torch.cat([values, values.new_full((*values.shape[:-1], 1), nowhere)], dim=-1)
+    return padded.gather(1, column) if is_shared else padded[column]
 
 
 def _columns(graph: DerivationGraph, num_payloads: int, is_shared: bool) -> tuple[tuple[Atom, ...], Tensor]:

@@ -40,6 +40,7 @@ Top = Annotated[int, typer.Option(min=1, help="How many proofs to show, most pro
 Change = Annotated[bool, typer.Option("--change", help="Also say what would change the answer")]
 WhyNot = Annotated[str | None, typer.Option(metavar="ATOM", help="Say why an atom did not come out")]
 Drawing = Annotated[str | None, typer.Option("--format", metavar="F", help="Draw it: json, dot, svg, png, html or md")]
+Unlabelled = Annotated[Path | None, typer.Option(metavar="FILE", help="More inputs, without answers")]
 Data = Annotated[Path | None, typer.Option(metavar="PATH", help="Data to use instead of the task's own")]
 
 
@@ -118,6 +119,7 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
     data: Data = None,
+    unlabelled: Unlabelled = None,
     epochs: Epochs = None,
     resume: Resume = False,
     plot: Annotated[
@@ -128,7 +130,17 @@ def train(
     """Train a task folder into a run folder."""
     import nesy
 
-    trained = nesy.train(task, out=out, seed=seed, device=device, data=data, epochs=epochs, resume=resume, plot=plot)
+    trained = nesy.train(
+        task,
+        out=out,
+        seed=seed,
+        device=device,
+        data=data,
+        unlabelled=unlabelled,
+        epochs=epochs,
+        resume=resume,
+        plot=plot,
+    )
     _print_json(trained.to_dict()) if as_json else print(trained)
 
 
@@ -225,7 +237,7 @@ def distill(
     seed: Seed = 0,
     device: Device = "auto",
     data: Data = None,
-    unlabelled: Annotated[Path | None, typer.Option(metavar="FILE", help="More inputs, without answers")] = None,
+    unlabelled: Unlabelled = None,
     head: Annotated[
         Literal["train"] | None, typer.Option(help="`train`: give a sentence encoder a head, from labelled rows")
     ] = None,

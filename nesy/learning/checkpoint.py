@@ -70,6 +70,14 @@ class StateFile:
     def exists(self) -> bool:
         return self.path.is_file()
 
+    def is_mine(self) -> bool:
+        """Whether there is a whole state, and it belongs to this very training."""
+        try:
+            self.read()
+        except RunError:
+            return False
+        return True
+
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nesy.errors import DataError, RunError, TaskError
+from nesy.learning.checkpoint import StateFile
 from nesy.learning.data import Row, Splits
 from nesy.learning.run import METRICS_FILE
 from nesy.learning.seeding import permutation
@@ -85,7 +86,8 @@ def crossval(
     """Train and test on each fold of a task's training and dev rows, for each seed; the task's test rows stay unseen.
 
     Folds have like shares of every answer and are the same for every seed. Each run is a run folder below `out`;
-    those that are there already, of this very training, are not run again.
+    those that are there already, of this very training, are not run again, and one that was interrupted goes on where
+    it was.
 
     Raises: TaskError, DataError, ProgramError, RunError.
     """
@@ -111,9 +113,11 @@ def crossval(
             test = [row for row, place in zip(rows, fold_of, strict=True) if place == fold]
             part = DataSource(Splits(train, dev, test), read)
             place = folder / f"fold{fold + 1}-seed{seed}"
-            known = _finished(place, training_identity(read, program, part, seed))
+            identity = training_identity(read, program, part, seed)
+            known = _finished(place, identity)
             if known is None:
-                run = train_on(read, part, place, seed=seed, device=device, data=data, resume=False, progress=progress)
+                begun = StateFile.beside(place, identity).is_mine()
+                run = train_on(read, part, place, seed=seed, device=device, data=data, resume=begun, progress=progress)
                 known = run.metrics_document()
             runs.append({"fold": fold + 1, **known})
     return CrossValidation(folder, folds, tuple(range(seeds)), tuple(runs))

@@ -44,6 +44,19 @@ def concept_loss(model: Model, prepared: Prepared) -> Tensor:
     return torch.stack(losses).mean()
 
 
+def constraint_loss(out: Distribution) -> Tensor:
+    """Mean surprise at the rules' constraints: -log of the chance that what the encoder proposes meets them.
+
+    No answer is needed for it. Where no constraint bears on an answer it is 0.
+
+    Shapes: out.evidence [B] -> []
+    Units: nats.
+    Source: Xu, Zhang, Friedman, Liang, Van den Broeck, "A Semantic Loss Function for Deep Learning with Symbolic
+    Knowledge", ICML 2018, definition 1; here of the rules' constraints, through the same graph as the answers.
+    """
+    return -out.evidence.clamp(min=SMALLEST).log().mean()
+
+
 def normalised(p: Tensor) -> Tensor:
     """Probabilities of answers that exclude each other, scaled to sum to 1 where the rules leave some mass over.
 

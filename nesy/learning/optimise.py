@@ -24,7 +24,7 @@ from nesy.learning.batches import (
 )
 from nesy.learning.checkpoint import StateFile, pack, unpack
 from nesy.learning.data import Row
-from nesy.learning.losses import answer_loss, concept_loss
+from nesy.learning.losses import answer_loss, concept_loss, constraint_loss
 from nesy.learning.measure import measure
 from nesy.learning.metrics import Metrics
 from nesy.learning.progress import EpochRecord, Reporter
@@ -116,12 +116,14 @@ class History:
 
 
 def label_objective(model: Model, settings: TrainingTable) -> Objective:
-    """The loss of the known answers, and of the known concepts where task.toml gives them a weight."""
+    """The loss of the known answers, and of known concepts and constraints where task.toml gives them a weight."""
 
     def loss(prepared: Prepared, out: Distribution) -> Tensor:
         total = answer_loss(out, prepared.target.to(out.p.device), settings.smoothing)
         if settings.concept_weight and prepared.concepts:
             total = total + settings.concept_weight * concept_loss(model, prepared)
+        if settings.constraint_weight:
+            total = total + settings.constraint_weight * constraint_loss(out)
         return total
 
     return loss

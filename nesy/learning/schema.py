@@ -56,7 +56,11 @@ class DataTable:
     train: str = key("Training rows: `.jsonl`, `.csv` or `.tsv`.", "", is_path=True)
     dev: str = key("Rows that choose the best epoch; without it, `holdout` of the training rows.", "", is_path=True)
     test: str = key("Rows that nothing is chosen by.", "", is_path=True)
-    unlabelled: str = key("Rows without an answer, for distillation.", "", is_path=True)
+    unlabelled: str = key(
+        "Rows without an answer: for distillation, and for the loss on constraints (`constraint_weight`).",
+        "",
+        is_path=True,
+    )
     header: bool = key("Whether CSV and TSV files name their columns in the first line.", True)
     columns: tuple[str, ...] = key("Names of the columns of CSV and TSV files without a header.", ())
     input: tuple[str, ...] = key("Columns that the encoder reads; empty means all but the answer and the concepts.", ())
@@ -87,6 +91,12 @@ class TrainingTable:
     smoothing: float = key("Share of the target that is spread evenly over all answers.", 0.0, low=0.0, high=0.9)
     concept_weight: float = key(
         "Weight of the loss on neural predicates whose truth a row gives; 0 learns from answers alone.", 0.0, low=0.0
+    )
+    constraint_weight: float = key(
+        "Weight of the loss on the rules' constraints, -log of the chance that they are met: on labelled rows and on "
+        "`unlabelled` ones, which need no answer for it.",
+        0.0,
+        low=0.0,
     )
     patience: int = key("Stop after this many epochs without a better dev metric; 0 never stops early.", 0, low=0)
     calibrate: bool = key(

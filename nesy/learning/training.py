@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 
 from nesy.device import choose_device
-from nesy.errors import DataError, RunError
+from nesy.errors import DataError, RunError, TaskError
 from nesy.learning.abstention import CONFIDENCE_FILE
 from nesy.learning.batches import AnswerNames, Prepared, in_order, prepare
 from nesy.learning.calibration import calibrate
@@ -60,6 +60,7 @@ def train(
     device: str = "auto",
     data: str | Path | None = None,
     resume: bool = False,
+    unlabelled: str | Path | None = None,
     epochs: int | None = None,
     plot: str | Path | None = None,
     progress: bool = True,
@@ -67,7 +68,8 @@ def train(
     """Train a task folder, keep the weights of the best epoch on dev, and measure them on test.
 
     The run folder appears whole at the end; until then a hidden file beside it holds the last epoch, from which
-    `resume` goes on bit for bit. On a CPU, the same seed gives the same run. With `plot`, the curves of the loss and
+    `resume` goes on bit for bit. On a CPU, the same seed gives the same run. Rows of `unlabelled` have no answer and
+    teach the rules' constraints, where task.toml gives these a weight. With `plot`, the curves of the loss and
     of the dev metric are drawn into that SVG file.
 
     Raises: TaskError, DataError, ProgramError, RunError.
@@ -75,7 +77,12 @@ def train(
     read = task if isinstance(task, Task) else load_task(task)
     read = read.with_options("training", epochs=epochs) if epochs is not None else read
     drawing = place_for(plot, "the curves") if plot is not None else None
-    source = open_data(read, data, seed=seed)
+    if unlabelled is not None and not read.training.constraint_weight:
+        raise TaskError(
+            f"{read.folder}: rows without an answer teach the rules' constraints alone: give `constraint_weight` in "
+            "[training] a value, or use `nesy distill`"
+        )
+    source = open_data(read, data, seed=seed, unlabelled=unlabelled)
     run = train_on(read, source, out, seed=seed, device=device, data=data, resume=resume, progress=progress)
     if drawing is not None:
         records = read_log(read_text(run.folder, LOG_FILE), str(run.folder / LOG_FILE))
@@ -105,12 +112,13 @@ def train_on(
         model = build_model(task, source, seed).to(place)
         names = AnswerNames(model.query.atom)
         identity = training_identity(task, model.program, source, seed, extension)
+        further = extension.rows or (source.splits.unlabelled if task.training.constraint_weight else ())
         state = StateFile.beside(folder, identity)
         if resume and not state.exists():
             raise RunError(f"{folder}: there is no interrupted training of this run to resume")
         batches = TrainingBatches(
             model,
-            lambda epoch: [*source.train(seed, epoch), *extension.rows],
+            lambda epoch: [*source.train(seed, epoch), *further],
             source.redraws,
             task.training,
             seed,

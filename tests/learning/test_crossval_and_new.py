@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch import Tensor
 
 from nesy.errors import DataError, TaskError
+from nesy.learning.checkpoint import StateFile
 from nesy.learning.crossvalidation import Score, crossval, stratified
 from nesy.learning.data import Row
 from nesy.learning.scaffold import new_task
@@ -23,6 +27,30 @@ def test_every_row_is_tested_once_and_finished_runs_are_not_run_again(mood: Path
     again = crossval(mood, tmp_path / "cv", folds=2, epochs=1, progress=False)
     assert again.to_dict() == json.loads(json.dumps(found.to_dict()))
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+def test_a_fold_that_was_interrupted_goes_on_where_it_was(
+    mood: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = crossval(mood, tmp_path / "whole", folds=2, epochs=3, progress=False)
+    written: list[int] = []
+    write = StateFile.write
+
+    def write_and_stop(self: StateFile, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+        write(self, tensors, about)
+        written.append(len(about["records"]))
+        if len(written) == 5:  # the second epoch of the second fold
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(StateFile, "write", write_and_stop)
+        crossval(mood, tmp_path / "cv", folds=2, epochs=3, progress=False)
+    assert written == [1, 2, 3, 1, 2]
+    again = crossval(mood, tmp_path / "cv", folds=2, epochs=3, progress=False)
+    assert again.scores == whole.scores
+    for fold in ("fold1-seed0", "fold2-seed0"):
+        weights = [(tmp_path / name / fold / "model.safetensors").read_bytes() for name in ("whole", "cv")]
+        assert weights[0] == weights[1]
 
 
 def test_folds_have_like_shares_of_every_answer() -> None:

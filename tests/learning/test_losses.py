@@ -1,0 +1,125 @@
+"""Losses against sums over all worlds, written out by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, final
+
+import pytest
+import torch
+from torch import Tensor
+
+from nesy.errors import TaskError
+from nesy.language.core import Signature
+from nesy.learning.losses import constraint_loss
+from nesy.learning.training import train
+from nesy.model import Model
+from nesy.perception import Encoder, Facts, Keys, Payload, Sighting
+from nesy.program import Program
+
+
+@final
+class Sure(Encoder):
+    """A yes/no predicate of each of a payload's items, whose log-odds are the encoder's weights."""
+
+    def __init__(self, odds: Sequence[float]) -> None:
+        super().__init__()
+        self.odds = torch.nn.Parameter(torch.tensor(odds, dtype=torch.float64))
+
+    @classmethod
+    def build(cls, options: Mapping[str, Any], interface: Any, payloads: Sequence[Payload], seed: int) -> Sure:
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Sure:
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+    def facts(self, payload: Payload) -> Facts:
+        return {Signature("item", 1): [(i,) for i in payload["items"]]}
+
+    def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
+        return {name: self.odds[[int(str(key[0])) for key in keys.key]][:, None] for name, keys in requests.items()}
+
+    def sighting(self, payload: Payload, predicate: str, key: tuple[Any, ...]) -> Sighting:
+        return Sighting("")
+
+    def payload_of(self, typed: str) -> Payload:
+        return {"items": [int(word) for word in typed.split()]}
+
+
+PROGRAM = """\
+#input item(index).
+#neural on(I) :- item(I).
+lit :- on(_).
+:- on(I), on(J), I < J.
+#query lit.
+"""
+ODDS = (0.3, -1.0, 2.0)
+
+
+def at_most_one(items: Sequence[int]) -> float:
+    """The chance that at most one of the items is on, over all worlds."""
+    total = 0.0
+    for world in product((False, True), repeat=len(items)):
+        chance = math.prod(
+            1 / (1 + math.exp(-ODDS[i])) if on else 1 / (1 + math.exp(ODDS[i]))
+            for i, on in zip(items, world, strict=True)
+        )
+        total += chance if sum(world) <= 1 else 0.0
+    return total
+
+
+@pytest.mark.parametrize("batch", [[(0, 1), (0, 1)], [(0, 1), (0, 1, 2)], [(1,), (0, 2)]])
+def test_the_loss_of_constraints_is_the_surprise_at_meeting_them(batch: list[tuple[int, ...]]) -> None:
+    model = Model(Program.from_text(PROGRAM), Sure(ODDS))
+    out = model(model.prepare([{"items": list(items)} for items in batch]))
+    assert out.evidence.tolist() == pytest.approx([at_most_one(items) for items in batch])
+    loss = constraint_loss(out)
+    assert loss.item() == pytest.approx(-sum(math.log(at_most_one(items)) for items in batch) / len(batch))
+
+
+def test_its_gradient_goes_into_the_encoder() -> None:
+    encoder = Sure(ODDS)
+    model = Model(Program.from_text(PROGRAM), encoder)
+    batch = model.prepare([{"items": [0, 1, 2]}])
+
+    def loss(odds: Tensor) -> Tensor:
+        return -torch.func.functional_call(model, {"encoder.odds": odds}, (batch,)).evidence.log().mean()
+
+    assert torch.autograd.gradcheck(loss, (encoder.odds.detach().requires_grad_(),))
+
+
+def test_without_constraints_there_is_nothing_to_be_surprised_at() -> None:
+    model = Model(Program.from_text(PROGRAM.replace(":- on(I), on(J), I < J.", "")), Sure(ODDS))
+    assert constraint_loss(model(model.prepare([{"items": [0, 1]}]))).item() == 0.0
+
+
+def test_inputs_without_answers_teach_the_constraints(
+    mood: Path, tmp_path: Path, edit: Callable[[Path, str, str], None]
+) -> None:
+    """A sentence leans one way: with the constraint's weight, unlabelled sentences are met more often."""
+    edit(mood / "program.nesy", "#query", ":- leans(I, P), leans(J, Q), I < J, P != Q.\n#query")
+    unlabelled = tmp_path / "more.txt"
+    unlabelled.write_text("good bad awful food\nfresh stale lovely soup\nlovely awful room\n" * 10)
+    with pytest.raises(TaskError, match="teach the rules' constraints alone: give `constraint_weight`"):
+        train(mood, tmp_path / "none", unlabelled=unlabelled, progress=False)
+    met = {}
+    for weight in ("0.0", "1.0"):
+        old = f"constraint_weight = {'0.0' if weight == '1.0' else weight}"
+        if weight == "0.0":
+            edit(mood / "task.toml", "[training]", "[training]\nconstraint_weight = 0.0")
+            run = train(mood, tmp_path / weight, progress=False)
+        else:
+            edit(mood / "task.toml", old, "constraint_weight = 1.0")
+            run = train(mood, tmp_path / weight, unlabelled=unlabelled, progress=False)
+        model = run.model
+        texts = [{"text": text} for text in unlabelled.read_text().splitlines()[:3]]
+        with torch.no_grad():
+            met[weight] = constraint_loss(model(model.prepare(texts))).item()
+    assert met["1.0"] < 0.5 * met["0.0"]
