@@ -25,7 +25,7 @@ from nesy.language import core
 from nesy.language.catalogue import report
 from nesy.language.checks.safety import binds
 from nesy.language.core import term_variables
-from nesy.language.lower import Draft
+from nesy.language.draft import Draft
 
 # Arguments that a rule is tried with at once; each more doubles the ways to choose.
 MAX_PLACES = 6

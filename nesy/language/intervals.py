@@ -21,7 +21,7 @@ from nesy.language.scope import Interval, Refused, Scope
 from nesy.source import Span
 
 if TYPE_CHECKING:
-    from nesy.language.lower import Draft
+    from nesy.language.draft import Draft
 
 # Integers of one interval with constant ends: 80 MB as a column.
 MAX_INTEGERS = 10_000_000

@@ -23,6 +23,7 @@ from nesy.diagnostics import Diagnostic
 from nesy.language import ast
 from nesy.language.build import MAKERS, Builder, Make, SyntaxProblem
 from nesy.language.catalogue import report
+from nesy.language.collection import collection_paused
 from nesy.language.expected import explain
 from nesy.language.scan import MAX_WORDS, Dialect, Scanner, Word
 from nesy.source import Source, Span
@@ -235,4 +236,5 @@ def parse(text: str, name: str = "<text>", dialect: Dialect = "nesy") -> Parsed:
     >>> parse("edge(a, b).").file.statements[0].heads[0].atom.name
     'edge'
     """
-    return parser().parse(Source(name, text), dialect)
+    with collection_paused():
+        return parser().parse(Source(name, text), dialect)

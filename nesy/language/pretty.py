@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from nesy.errors import ProgramError
 from nesy.language import ast
+from nesy.language.collection import collection_paused
 from nesy.language.parse import parse
 from nesy.language.scan import Dialect
 from nesy.language.values import Symbol, format_value, inside_functor, is_scoped, predicate_name
@@ -28,10 +29,11 @@ def format_text(text: str, name: str = "<text>", dialect: Dialect = "nesy") -> s
     >>> print(format_text("path(X,Y):-edge(X,Y)."), end="")
     path(X, Y) :- edge(X, Y).
     """
-    parsed = parse(text, name, dialect)
-    if parsed.diagnostics:
-        raise ProgramError(parsed.diagnostics)
-    return _layout(parsed.file, text, dialect)
+    with collection_paused():
+        parsed = parse(text, name, dialect)
+        if parsed.diagnostics:
+            raise ProgramError(parsed.diagnostics)
+        return _layout(parsed.file, text, dialect)
 
 
 def _layout(file: ast.File, text: str, dialect: Dialect) -> str:

@@ -30,13 +30,15 @@ from nesy.language.checks.style import check_style
 from nesy.language.checks.types import check_types
 from nesy.language.collection import collection_paused
 from nesy.language.demand import direct_by_goals, given_places
+from nesy.language.draft import Draft, Kept
 from nesy.language.files import Reading, defined_by, dialect_of, read_file, read_program
 from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.intervals import interval_tables, required_ends
-from nesy.language.lower import Draft, Kept, Lowering, lower_query
+from nesy.language.lower import Lowering
 from nesy.language.parse import MAX_ERRORS, parser
 from nesy.language.python_functions import PythonFunction, by_name
 from nesy.language.queries import query_for_each
+from nesy.language.rules import lower_query
 from nesy.language.scan import Dialect
 from nesy.language.scope import Refused
 from nesy.language.tables import TYPES, read_table

@@ -8,8 +8,8 @@ from dataclasses import replace
 from nesy.diagnostics import Diagnostic
 from nesy.language import core
 from nesy.language.catalogue import report
+from nesy.language.draft import Draft
 from nesy.language.functions import FunctionError, compare, evaluate
-from nesy.language.lower import Draft
 from nesy.language.values import Compound, Value, key
 
 # Queries that one statement may stand for.

@@ -15,10 +15,10 @@ from nesy.diagnostics import Diagnostic
 from nesy.language import ast
 from nesy.language.build import aliases_of
 from nesy.language.collection import collection_paused
+from nesy.language.draft import Kept
 from nesy.language.files import Reading, dialect_of, read_program
 from nesy.language.functions import FUNCTIONS
 from nesy.language.live import LiveText
-from nesy.language.lower import Kept
 from nesy.language.program import check_reading
 from nesy.language.scan import Dialect
 from nesy.language.scope import variables

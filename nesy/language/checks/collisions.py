@@ -13,7 +13,7 @@ from pathlib import Path
 from nesy.diagnostics import Diagnostic, Label
 from nesy.language import core
 from nesy.language.catalogue import report
-from nesy.language.lower import Draft
+from nesy.language.draft import Draft
 from nesy.language.values import predicate_name
 from nesy.source import Source, Span
 

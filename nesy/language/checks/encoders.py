@@ -8,7 +8,7 @@ from nesy.diagnostics import Diagnostic
 from nesy.language import core
 from nesy.language.catalogue import report
 from nesy.language.checks.strata import edges
-from nesy.language.lower import Draft
+from nesy.language.draft import Draft
 
 
 def check_encoders(draft: Draft, known: Mapping[core.Signature, core.Predicate]) -> Iterator[Diagnostic]:

@@ -12,8 +12,8 @@ from nesy.diagnostics import Diagnostic, Label
 from nesy.language import core
 from nesy.language.catalogue import report
 from nesy.language.checks.types import Type, column_types
+from nesy.language.draft import Draft
 from nesy.language.kinds import ANY, FLOAT, INT, NUMBER, STRING, TERM, TEXT, Kinds, Operand, describe, infer, kind_of
-from nesy.language.lower import Draft
 from nesy.language.values import format_value, predicate_name
 from nesy.source import Span
 

@@ -8,7 +8,7 @@ from nesy.diagnostics import Diagnostic, Label
 from nesy.errors import near_name
 from nesy.language import core
 from nesy.language.catalogue import report
-from nesy.language.lower import Draft
+from nesy.language.draft import Draft
 from nesy.source import Span
 
 # Definitions with other numbers of arguments that one message shows.

@@ -8,7 +8,7 @@ from nesy.diagnostics import Diagnostic, Label
 from nesy.language import core
 from nesy.language.catalogue import report
 from nesy.language.checks.names import unknown, used_atoms
-from nesy.language.lower import Draft
+from nesy.language.draft import Draft
 from nesy.source import Span
 
 

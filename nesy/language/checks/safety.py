@@ -9,7 +9,7 @@ from nesy.errors import near_name
 from nesy.language import ast, core
 from nesy.language.catalogue import report
 from nesy.language.core import term_variables
-from nesy.language.lower import Draft
+from nesy.language.draft import Draft
 from nesy.language.scope import variables, walk
 from nesy.source import Span
 

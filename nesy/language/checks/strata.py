@@ -9,7 +9,7 @@ from nesy.diagnostics import Diagnostic, Label
 from nesy.language import core
 from nesy.language.catalogue import report
 from nesy.language.components import is_recursive, strongly_connected
-from nesy.language.lower import Draft
+from nesy.language.draft import Draft
 from nesy.source import Span, node
 
 

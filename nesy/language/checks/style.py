@@ -10,8 +10,8 @@ from nesy.errors import near_name
 from nesy.language import ast, core
 from nesy.language.catalogue import report
 from nesy.language.checks.names import atoms_of
+from nesy.language.draft import Draft
 from nesy.language.functions import compare
-from nesy.language.lower import Draft
 from nesy.language.scope import variables
 from nesy.language.values import key
 from nesy.source import Source

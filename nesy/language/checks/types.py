@@ -15,7 +15,7 @@ from nesy.language import ast, core
 from nesy.language.catalogue import report
 from nesy.language.checks.names import atoms_of
 from nesy.language.declarations import domain_values
-from nesy.language.lower import Draft
+from nesy.language.draft import Draft
 from nesy.language.scope import Refused
 from nesy.language.values import Symbol, Value, format_value, key
 from nesy.source import Span
