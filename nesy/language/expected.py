@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from nesy.diagnostics import Diagnostic, Label
 from nesy.language.catalogue import report
+from nesy.language.habits import advice, directive_advice
 from nesy.language.scan import Word, is_start_of_line
 from nesy.source import Source, Span
 
 _OPERATORS = frozenset(("PLUS", "MINUS", "TIMES", "SLASH", "MOD", "POWER"))
 _COMPARATORS = frozenset(("EQUAL", "COMPARE", "IS"))
-_TERMS = frozenset(("VARIABLE", "NAME", "INTEGER", "DECIMAL", "STRING", "LSQB", "LPAR"))
+_STARTING = frozenset(("NAME", "QUALIFIED", "IF", "INTEGER", "DECIMAL", "SOFT"))  # what statements start with
 _MARKS = {
     "END": "`.`",
     "COMMA": "`,`",
@@ -54,35 +55,39 @@ def explain(words: Sequence[Word], index: int | None, accepted: frozenset[str], 
         accepted = frozenset(("COMMA", "RPAR"))
     word = words[index]
     span = Span(source, word.start, word.end)
+    hint = advice(words, index, source.text)
+    has_body = any(earlier.type in ("IF", "SOFT") for earlier in words[:index])
     match word.type:
         case "UNKNOWN" if word.text in _PROLOG:
             what, instead = _PROLOG[word.text]
-            return report("N110", span, what=what, instead=instead)
+            return report("N110", span, what=f"`{word.text}`" if hint else what, instead=hint or instead)
         case "UNKNOWN" if word.text.startswith("#") and len(word.text) > 1:
-            return report("N110", span, what=f"`{word.text}`", instead=_DIRECTIVES)
+            return report("N110", span, what=f"`{word.text}`", instead=directive_advice(word.text))
         case "UNKNOWN":
-            return report("N104", span, found=word.text)
+            return report("N104", span, found=word.text, hint=hint or ("" if word.text.isascii() else None))
         case "OPEN_STRING":
             mark = word.text[0]
             return report("N105", Span(source, word.start, word.start + 1), mark=f"`{mark}`")
         case "OPEN_COMMENT":
-            hint = None if word.text.startswith("%") else "close it with `*/`"
-            return report("N106", Span(source, word.start, word.start + 2), hint=hint)
-        case "ARROW" | "COLON" if word.text in _PROLOG and "END" in accepted:
+            close = None if word.text.startswith("%") else "close it with `*/`"
+            return report("N106", Span(source, word.start, word.start + 2), hint=close)
+        case "COLON" if source.text.startswith(":=", word.start):
+            return report("N102", Span(source, word.start, word.start + 2), expected="`:-`", found="`:=`")
+        case "ARROW" | "COLON" if has_body or (word.type == "COLON" and "END" in accepted):
             what, instead = _PROLOG[word.text]
             return report("N110", span, what=what, instead=instead)
+        case "LPAR" if words[index - 1].type == "VARIABLE":
+            name = words[index - 1]
+            instead = f"predicate names start with a small letter: `{name.text.lower().lstrip('_') or 'p'}`"
+            return report("N109", Span(source, name.start, name.end), found=name.text, instead=instead)
         case _:
             pass
     previous = words[index - 1] if index else None
     is_new_line = previous is not None and is_start_of_line(source.text, word.start) and "END" in accepted
-    if (
-        previous is not None
-        and is_new_line
-        and word.type in ("NAME", "QUALIFIED", "IF", "INTEGER", "DECIMAL", "SOFT", "QUERY")
-    ):
+    if previous is not None and is_new_line and (word.type in _STARTING or word.text.startswith("#")):
         end = Span(source, previous.end - 1, previous.end)
         others = (Label(span, "the next statement seems to start here"),)
-        return report("N102", end, "after this", others=others, expected="`.`", found="a new line")
+        return report("N102", end, "after this", others=others, expected="`.`", found="a new line", hint=hint)
     if word.text == "{" and "LBRACE" not in accepted:
         return report(
             "N110",
@@ -92,14 +97,10 @@ def explain(words: Sequence[Word], index: int | None, accepted: frozenset[str], 
         )
     opened = _open_bracket(words[:index])
     others = ()
-    if (opened is not None and word.type == "END" and opened.type != "LBRACE") or (
-        opened is not None and word.type == "END"
-    ):
+    if opened is not None and word.type == "END":
         others = (Label(Span(source, opened.start, opened.end), "opened here"),)
-    return report("N102", span, others=others, expected=describe(accepted), found=_found(word))
-
-
-_DIRECTIVES = "the directives are #include, #type, #pred, #input, #neural, #open, #facts, #query and #evidence"
+    expected = describe(accepted) if index else "the start of a statement"
+    return report("N102", span, others=others, expected=expected, found=_found(word), hint=hint)
 
 
 def describe(accepted: frozenset[str]) -> str:

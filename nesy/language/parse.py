@@ -104,17 +104,18 @@ class Parser:
 
     def read(self, words: list[Word], builder: Builder, source: Source) -> Read:
         """What the words of one statement say; after a mistake, also what starts on a later line of theirs."""
-        try:
-            return Read((self.statement(words, builder, source),))
-        except SyntaxProblem as problem:
-            broken = frozenset(word.text for word in words if word.type in ("NAME", "QUALIFIED"))
-            rest = _resume(words, problem.diagnostic.span.start, source.text)
-            if not rest:
-                return Read((), (problem.diagnostic,), broken)
+        diagnostics: list[Diagnostic] = []
+        broken: set[str] = set()
+        while words and len(diagnostics) < MAX_ERRORS:
             try:
-                return Read((self.statement(rest, builder, source),), (problem.diagnostic,), broken)
-            except SyntaxProblem as second:
-                return Read((), (problem.diagnostic, second.diagnostic), broken)
+                statement = self.statement(words, builder, source)
+                return Read((statement,), tuple(diagnostics), frozenset(broken))
+            except SyntaxProblem as problem:
+                if not diagnostics:
+                    broken.update(word.text for word in words if word.type in ("NAME", "QUALIFIED"))
+                diagnostics.append(problem.diagnostic)
+                words = _resume(words, problem.diagnostic.span.start, source.text)
+        return Read((), tuple(diagnostics), frozenset(broken))
 
     def parse_condition(self, source: Source) -> ast.Body | Diagnostic:
         """The one condition that a source holds, or what is wrong with it."""

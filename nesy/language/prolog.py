@@ -125,6 +125,17 @@ def is_builtin(name: str, arity: int) -> bool:
     return (name, arity) in _BUILTINS or (name, arity) in (("forall", 2), ("length", 2))
 
 
+def builtin_advice(name: str, arity: int) -> str | None:
+    """What to write instead of a predicate that Prolog gives; None where it gives none of this name.
+
+    >>> builtin_advice("plus", 3)
+    'write `Z is X + Y`'
+    """
+    if name == "use_module":
+        return "remove it: `#include` reads rules of other files"
+    return _BUILTINS.get((name, arity))
+
+
 # Libraries of ProbLog, and the way to say here what they are for.
 _LIBRARIES: Mapping[str, str] = MappingProxyType(
     {

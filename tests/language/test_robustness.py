@@ -79,3 +79,10 @@ def test_many_comments_of_prolog_that_never_end_take_no_longer_than_one():
     checked = check_text("/* " * 300_000, dialect="problog")
     assert [(d.code, d.hints) for d in checked.errors] == [("N106", ("close it with `*/`",))]
     assert time.process_time() - start < 5
+
+
+def test_a_cycle_of_thousands_of_predicates_is_told_by_its_first_steps():
+    (error,) = check_text("".join(f"p{i} :- p{i + 1}. " for i in range(3_000)) + "p3000 :- not p0.").errors
+    assert len(error.labels) == 50
+    assert error.notes[1].startswith("the cycle is p3000/0 <- not p0/0 (<text>:1), p0/0 <- p1/0 (<text>:1), ")
+    assert error.notes[1].endswith(", p48/0 <- p49/0 (<text>:1), and 2,951 more")

@@ -9,6 +9,7 @@ from nesy.errors import near_name
 from nesy.language import core
 from nesy.language.catalogue import report
 from nesy.language.draft import Draft
+from nesy.language.prolog import builtin_advice
 from nesy.source import Span
 
 # Definitions with other numbers of arguments that one message shows.
@@ -85,8 +86,9 @@ def unknown(
         expected = " or ".join([*(str(signature.arity) for signature in rest), _count(last.arity)])
         return report("N202", span, f"{_count(found)} here", others=others, name=name, expected=expected, found=found)
     behind = next((other for other in by_name if other.endswith(f".{name}")), None)
-    near = behind or near_name(name, (other for other in by_name if " " not in other))
-    instead = f"did you mean `{near}`?" if near else _define(name)
+    foreign = builtin_advice(name, found)
+    near = behind or (None if foreign else near_name(name, (other for other in by_name if " " not in other)))
+    instead = f"did you mean `{near}`?" if near else foreign or _define(name)
     return report("N201", span, name=f"{name}/{found}", instead=instead)
 
 

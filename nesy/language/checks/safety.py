@@ -148,9 +148,27 @@ def _diagnostic(code: str, name: str, statement: ast.Statement, rule: core.Rule)
     if code == "N204":
         instead = hint or f"bind `{written}` by a condition without `not`, or write `_` if any value will do"
         return report(code, span, name=written, instead=instead)
-    if code == "N203" and not hint and isinstance(statement, ast.Rule) and statement.body is None:
-        hint = f"a fact has no variables; write a name in small letters, or add a body that binds `{written}`"
+    if code == "N203" and not hint:
+        hint = _binding(written, statement, rule)
     return report(code, span, name=written, hint=hint or "")
+
+
+def _binding(name: str, statement: ast.Statement, rule: core.Rule) -> str:
+    """How to bind a variable of a head."""
+    match statement:
+        case ast.NeuralDeclaration(body=None, span=span):
+            declared = span.text.removesuffix(".").rstrip()
+            return f"say for which values the encoder is asked: `{declared} :- p({name}).`"
+        case ast.Rule(body=None) if name != "_":
+            return f"a fact has no variables; write a name in small letters, or add a body that binds `{name}`"
+        case _:
+            pass
+    if any(isinstance(term, core.Structure) for head in rule.heads for term in head.arguments):
+        return (
+            "rules are run from the facts up, where lists and terms that are only asked for are not known: bind it by "
+            "a condition, or keep the program in a `.pl` file, whose rules are run from its queries down"
+        )
+    return ""
 
 
 def _variables_of(statement: ast.Statement) -> list[ast.Variable]:

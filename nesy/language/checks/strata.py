@@ -12,6 +12,9 @@ from nesy.language.components import is_recursive, strongly_connected
 from nesy.language.draft import Draft
 from nesy.source import Span, node
 
+# Steps of a cycle that its message shows, from the one that is forbidden on: a longer one was generated.
+_MAX_STEPS = 50
+
 
 @node
 class Edge:
@@ -72,12 +75,14 @@ def components(
 
 def _diagnostic(bad: Edge, cycle_edges: list[Edge]) -> Diagnostic:
     cycle = [bad, *_path(bad.body, bad.head, cycle_edges)]
+    left_out = f", and {len(cycle) - _MAX_STEPS:,} more" if len(cycle) > _MAX_STEPS else ""
+    del cycle[_MAX_STEPS:]
     labels = [Label(edge.span, _words(edge)) for edge in cycle if edge.span is not None]
     steps = [f"{_show(edge.head)} <- {edge.through + ' ' if edge.through else ''}{_show(edge.body)}" for edge in cycle]
     places = [f"{step} ({edge.span.place})" for step, edge in zip(steps, cycle, strict=True) if edge.span is not None]
     code = "N301" if bad.through == "not" else "N302"
     assert bad.span is not None
-    note = f"the cycle is {', '.join(places)}"
+    note = f"the cycle is {', '.join(places)}{left_out}"
     diagnostic = report(code, bad.span, labels[0].text, others=labels[1:], name=_show(bad.head))
     return Diagnostic(code, diagnostic.message, diagnostic.labels, (*diagnostic.notes, note), diagnostic.hints)
 
@@ -98,9 +103,9 @@ def _path(start: core.Signature, goal: core.Signature, cycle_edges: list[Edge]) 
                 came_by[edge.body] = edge
                 queue.append(edge.body)
     path = [came_by[goal]]
-    while path[0].head != start:
-        path.insert(0, came_by[path[0].head])
-    return path
+    while path[-1].head != start:
+        path.append(came_by[path[-1].head])
+    return path[::-1]
 
 
 def _words(edge: Edge) -> str:
