@@ -7,12 +7,12 @@ run from the hub is then checked like any other folder.
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
 from nesy import run_folder
 from nesy.errors import RunError
+from nesy.perception.pretrained import is_offline
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _MOST_FILES = 10_000  # of a run: a manifest that names more is not one of ours
@@ -72,7 +72,7 @@ def _fetched(name: str, revision: str | None) -> Path:
                 run_folder.MANIFEST,
                 revision=revision,
                 etag_timeout=_SECONDS,
-                local_files_only=_is_offline(),
+                local_files_only=is_offline(),
             )
         )
         files = _named_by(manifest, name)
@@ -81,10 +81,10 @@ def _fetched(name: str, revision: str | None) -> Path:
             revision=manifest.parent.name,  # the commit of the manifest: files of two versions are never mixed
             allow_patterns=[_literal(file) for file in files],
             etag_timeout=_SECONDS,
-            local_files_only=_is_offline(),
+            local_files_only=is_offline(),
         )
     except LocalEntryNotFoundError:
-        why = "the network is switched off (HF_HUB_OFFLINE)" if _is_offline() else "the hub cannot be reached"
+        why = "the network is switched off (HF_HUB_OFFLINE)" if is_offline() else "the hub cannot be reached"
         raise RunError(f"{name}: no such run folder, not in the local hub cache, and {why}") from None
     except EntryNotFoundError:
         raise RunError(f"{name}: what the hub holds there is not a nesy run: it has no {run_folder.MANIFEST}") from None
@@ -106,10 +106,6 @@ def _named_by(manifest: Path, name: str) -> list[str]:
 def _literal(name: str) -> str:
     """A file's name as a pattern that matches nothing else."""
     return re.sub(r"([*?[])", r"[\1]", name)
-
-
-def _is_offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def _reason(error: Exception) -> str:

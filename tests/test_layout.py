@@ -49,7 +49,17 @@ OUTSIDE = {
     "language": {"lark", "numpy", "pyarrow"},
     "hdc": {"torch", "numpy", "numkong", "sklearn", "safetensors", "scipy"},
     "reasoning": {"torch", "numpy", "scipy"},
-    "perception": {"torch", "numpy", "tiktoken", "tokenizers", "transformers", "peft", "sklearn", "PIL"},
+    "perception": {
+        "torch",
+        "numpy",
+        "tiktoken",
+        "tokenizers",
+        "transformers",
+        "huggingface_hub",
+        "peft",
+        "sklearn",
+        "PIL",
+    },
     "solver": {"z3", "numpy", "torch"},
     "explanation": {"networkx", "rich", "numpy", "torch"},
 }

@@ -18,6 +18,7 @@ BUILT_IN: Final = {
     "image": "nesy.perception.image.encoder:ImageEncoder",
     "table": "nesy.perception.table.encoder:TableEncoder",
     "text": "nesy.perception.text.encoder:TextEncoder",
+    "transformer": "nesy.perception.transformer.encoder:TransformerEncoder",
 }
 
 
