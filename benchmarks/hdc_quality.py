@@ -1,6 +1,6 @@
 """How well hypervectors classify and how much they hold: accuracy beside torch-hd's, capacity beside the theory.
 
-    python benchmarks/hdc_quality.py [digits] [sweeps] [mnist] [languages] [capacity] [resonator] [--plots] [--out FILE]
+    python -m benchmarks.hdc_quality [digits] [sweeps] [mnist] [languages] [capacity] [resonator] [--plots] [--out FILE]
 
 Needs torch-hd for `digits` and matplotlib for --plots (written to docs/pictures). Five seeds each: seed i draws the
 split, the encoder and the order of training. mnist reads ../shared/data/mnist_10k or --mnist FOLDER.

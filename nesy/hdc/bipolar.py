@@ -14,6 +14,7 @@ from nesy.hdc.packed import counts_of, majority, pack_signs, rotate, unpack, wor
 from nesy.hdc.rows import grouped_run_sums, num_runs, packed_run_planes, row_sums
 
 _SIGN_ROWS = 16  # at D = 10,000 int32 sums of so many rows fill a third of a second-level cache
+_BIT_ROWS = 48  # of so many the int8 signs and what is made of them do
 _MANY = 64  # rows on each side from which turning signs into bits pays
 
 
@@ -144,11 +145,13 @@ class MAP(VSA):
         """A set bit for each 1 of int8 signs on the CPU, in words. Shapes: [V, D] -> int64 [V, W]"""
         words = np.zeros((len(signs), words_for(self.dim)), dtype=np.int64)
         octets = words.view(np.uint8)[:, : -(-self.dim // 8)]
-        for start in range(0, len(signs), _SIGN_ROWS):
-            more = signs[start : start + _SIGN_ROWS].numpy() + np.int8(1)  # 0 or 2, so no other bit is ever set
+        spare = np.empty((_BIT_ROWS, self.dim), dtype=np.int8)
+        for start in range(0, len(signs), _BIT_ROWS):
+            rows = signs[start : start + _BIT_ROWS].numpy()
+            more = np.add(rows, 1, out=spare[: len(rows)])  # 0 or 2, so no other bit is ever set
             if np.bitwise_or.reduce(more, axis=None) & ~2:
-                self._refuse(int(more[(more != 0) & (more != 2)][0]) - 1)
-            octets[start : start + _SIGN_ROWS] = np.packbits(more, axis=-1, bitorder="little")
+                self._refuse(int(rows[(more != 0) & (more != 2)][0]))
+            octets[start : start + _BIT_ROWS] = np.packbits(more, axis=-1, bitorder="little")
         return torch.from_numpy(words)
 
     def check_values(self, vectors: Tensor) -> None:
