@@ -16,6 +16,7 @@ from nesy.perception.encoder import Encoder
 GROUP: Final = "nesy.encoders"
 BUILT_IN: Final = {
     "image": "nesy.perception.image.encoder:ImageEncoder",
+    "story": "nesy.perception.text.story_encoder:StoryEncoder",
     "table": "nesy.perception.table.encoder:TableEncoder",
     "text": "nesy.perception.text.encoder:TextEncoder",
     "transformer": "nesy.perception.transformer.encoder:TransformerEncoder",

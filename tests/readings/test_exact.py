@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nesy.errors import InconsistentError
-from nesy.reasoning.derivation import GroundAggregate
+from nesy.language import parse_program
+from nesy.reasoning import ground
+from nesy.reasoning.derivation import DerivationGraph, GroundAggregate
 from nesy.reasoning.readings.exact import exact
 from tests.readings.graphs import Draft, drafts
 
@@ -227,3 +229,43 @@ def test_a_sum_of_many_choices_is_lifted_and_adds_up() -> None:
     assert answer.p[1].tolist() == pytest.approx(expected.tolist(), abs=1e-12)
     answer.p[0, 270].backward()
     assert leaf.grad is not None and bool(leaf.grad.isfinite().all())
+
+
+CHAIN = """
+#pred step(index, colour).
+{steps}
+go(red, red, red). go(red, green, green). go(red, blue, red).
+go(green, red, red). go(green, green, blue). go(green, blue, blue).
+go(blue, red, red). go(blue, green, blue). go(blue, blue, green).
+state(0, red).
+state(I + 1, T) :- state(I, S), step(I + 1, C), go(S, C, T).
+0.4::first.
+end(T) :- first, state({half}, T).
+end(T) :- not first, state({length}, T).
+#query end(T).
+"""
+
+
+def test_the_states_of_a_chain_exclude_each_other_without_compiling() -> None:
+    length, half, p = 12, 5, {"red": 0.2, "green": 0.5, "blue": 0.3}
+    steps = "\n".join("; ".join(f"{p[c]}::step({i}, {c})" for c in p) + "." for i in range(1, length + 1))
+    program = parse_program(CHAIN.format(steps=steps, length=length, half=half))
+    graph = ground(program, queries=program.queries)
+    reading = exact(graph)
+    assert reading.method == "exact"
+    move = {"red": "rgr", "green": "rbb", "blue": "rbg"}  # where red, green, blue lead from each
+    state, after = np.array([1.0, 0.0, 0.0]), []
+    matrix = np.zeros((3, 3))
+    for i, here in enumerate(p):
+        for j, there in enumerate(move[here]):
+            matrix[i, "rgb".index(there)] += list(p.values())[j]
+    for _ in range(length):
+        state = state @ matrix
+        after.append(state)
+    expected = 0.4 * after[half - 1] + 0.6 * after[length - 1]
+    found = {str(q.atom): p for q, p in zip(graph.query, reading(leaves_of(graph)).p.tolist(), strict=True)}
+    assert [found[f"end({colour})"] for colour in p] == pytest.approx(expected.tolist(), abs=1e-12)
+
+
+def leaves_of(graph: DerivationGraph) -> torch.Tensor:
+    return torch.from_numpy(graph.choices.probability)

@@ -30,6 +30,7 @@ from nesy.learning.data import Located
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "digits": "nesy.learning.generators.digits:rows",
+        "kinship": "nesy.learning.generators.kinship:rows",
         "negation": "nesy.learning.generators.negation:rows",
     }
 )

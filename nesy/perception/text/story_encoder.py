@@ -1,0 +1,356 @@
+"""Stories about people: who is named near whom for the rules, and hypervectors of pairs for the neural predicates.
+
+The rules see `entity(Index, Name)`, `near(Name, Name, Between)` for each two who are named with at most `between`
+others between them, in the order of their first meeting, and `asked(Name, Name)`, the names in a question at the end. A
+program declares by `#input` those it uses.
+
+The encoder sees the words around the two names (`surroundings`): each run of up to `run` words is a hypervector, the
+words' own vectors permuted by their place in the run and bound; it is bound with the role in which it stands, and all
+of them over all meetings of a pair are bundled. A readout per neural predicate gives the scores.
+
+What a key of a neural predicate means: `p(X, Y)` is a pair of names, `p(X)` is one name with what stands around it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nesy.errors import DataError, RunError, TaskError
+from nesy.hdc import MAP
+from nesy.language.core import Signature
+from nesy.language.values import Value, format_value
+from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting
+from nesy.perception.influence import Influence, Members, influence
+from nesy.perception.options import read_options, within
+from nesy.perception.payloads import check_samples, field_of, rows_of
+from nesy.perception.readout import ReadoutName, make_readouts
+from nesy.perception.text.layout import MOST_PIECES
+from nesy.perception.text.story import Mention, Story
+from nesy.perception.text.surroundings import FIRST, OTHER, ROLES, SECOND, Member, around_one, around_pair, part
+from nesy.perception.text.tokenizer import Pieces
+
+_ENTITY: Final = Signature("entity", 2)
+_NEAR: Final = Signature("near", 3)
+_ASKED: Final = Signature("asked", 2)
+_OWN: Final = (_ENTITY, _NEAR, _ASKED)
+_MARKS: Final = (FIRST, SECOND, OTHER)
+_MOST_CACHED: Final = 100_000  # texts
+_HINT: Final = 0.3  # scale of a word's vector at the start: where the soft sign of a bundle still learns
+
+
+@dataclass(frozen=True)
+class StoryOptions:
+    """The `[encoder]` table of kind `story`."""
+
+    field: str = "text"
+    vocabulary: int = dataclasses.field(default=4000, metadata=within(256, 1_000_000))
+    dim: int = dataclasses.field(default=256, metadata=within(1, 65_536))
+    between: int = dataclasses.field(default=1, metadata=within(0, 16))
+    context: int = dataclasses.field(default=8, metadata=within(0, 64))
+    run: int = dataclasses.field(default=2, metadata=within(1, 4))
+    readout: ReadoutName = "linear"
+    hidden: int = dataclasses.field(default=64, metadata=within(1, 65_536))
+    dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.95))
+    word_dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.95))
+    longest: int = dataclasses.field(default=512, metadata=within(1, 100_000))
+
+
+@dataclass(frozen=True, eq=False)
+class _Bundle:
+    """The members for one key: the number of each run of words, and its role and length as one number. Shapes: [M]"""
+
+    run: NDArray[np.int64]
+    role: NDArray[np.int64]
+
+
+@dataclass(eq=False)
+class _Reading:
+    """A story that was read once, and the bundles that were asked for."""
+
+    text: str
+    story: Story
+    meetings: Mapping[tuple[str, str], Sequence[tuple[Mention, Mention]]]
+    bundles: dict[tuple[Value, ...], _Bundle] = field(default_factory=dict)
+
+
+@final
+class StoryEncoder(Encoder):
+    """See the module's text."""
+
+    places: Tensor  # [MOST_PIECES, D]
+
+    def __init__(
+        self,
+        options: StoryOptions,
+        pieces: Pieces,
+        num_scores: Mapping[str, int],
+        inputs: Sequence[Signature],
+        seed: int,
+    ):
+        super().__init__()
+        self.options, self.pieces, self.seed = options, pieces, seed
+        self.num_scores = dict(num_scores)
+        self.inputs = tuple(inputs)
+        self.model = MAP(options.dim, seed=seed, dtype=torch.float32)
+        self.piece_vectors = nn.Parameter(_HINT * self.model.latent(len(pieces)))
+        self.mark_vectors = nn.Parameter(_HINT * self.model.latent(len(_MARKS)))
+        self.register_buffer("places", self.model.random(MOST_PIECES))
+        self.roles = nn.Parameter(self.model.random(options.run * ROLES))
+        self.readouts = make_readouts(options.readout, options.dim, self.num_scores, options.hidden, seed)
+        self._readings: OrderedDict[str, _Reading] = OrderedDict()
+        self._runs = _Runs()
+        self._spelling: dict[str, list[int]] = {}  # the pieces of each word met so far
+
+    @classmethod
+    def build(
+        cls, options: Mapping[str, Any], interface: Interface, payloads: Sequence[Payload], seed: int
+    ) -> StoryEncoder:
+        chosen = read_options(StoryOptions, options, "story")
+        if _NEAR not in interface.inputs:
+            known = ", ".join(map(str, interface.inputs)) or "none"
+            raise TaskError(
+                f"the story encoder supplies {_NEAR}, which the program does not declare (its inputs: {known}): "
+                "add `#input near(name, name, between).`"
+            )
+        stories = [Story.parse(_text_of(payload, chosen.field)) for payload in payloads]
+        words = (word for story in stories for word in (*story.words, *map(str.lower, story.names)) if word)
+        return cls(chosen, Pieces.train(words, chosen.vocabulary), interface.num_scores, interface.inputs, seed)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> StoryEncoder:
+        try:
+            options = read_options(StoryOptions, config["options"], "story")
+            inputs = [Signature(str(name), int(arity)) for name, arity in config["inputs"]]
+            num_scores = {str(name): int(width) for name, width in config["num_scores"].items()}
+            return cls(options, Pieces.from_json(config["pieces"]), num_scores, inputs, int(config["seed"]))
+        except (KeyError, TypeError, ValueError, AttributeError, TaskError) as error:
+            raise RunError(f"the configuration of the story encoder is damaged: {error}") from None
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "kind": "story",
+            "options": asdict(self.options),
+            "inputs": [list(signature) for signature in self.inputs],
+            "num_scores": self.num_scores,
+            "seed": self.seed,
+            "pieces": self.pieces.to_json(),
+        }
+
+    def facts(self, payload: Payload) -> Facts:
+        reading = self._read(payload)
+        story = reading.story
+        found: dict[Signature, list[tuple[Value, ...]]] = {
+            _NEAR: [(*pair, _between(story, meetings)) for pair, meetings in reading.meetings.items()]
+        }
+        if _ENTITY in self.inputs:
+            found[_ENTITY] = list(enumerate(story.names))
+        if _ASKED in self.inputs:
+            if len(story.asked) != 2:
+                raise DataError(
+                    "a story needs a question with two marked names at its end, such as `What is [Bob] to [Ann]?`"
+                    f"; this one has {len(story.asked) or 'none'}: ...{reading.text[-60:]!r}"
+                )
+            for name in story.asked:
+                if name not in story.names:
+                    raise DataError(f"the question names [{name}], whom the story does not: it has {_listed(story)}")
+            found[_ASKED] = [story.asked]
+        return {**rows_of(payload, (s for s in self.inputs if s not in _OWN)), **found}
+
+    def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
+        readings = [self._read(payload) for payload in payloads]
+        scores = {}
+        for name, keys in requests.items():
+            check_samples(name, keys)
+            bundles = [
+                self._bundle(readings[sample], name, key)
+                for sample, key in zip(keys.sample.tolist(), keys.key, strict=True)
+            ]
+            scores[name] = self.readouts[name](self._hypervectors(bundles))
+        return scores
+
+    def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
+        reading = self._read(payload)
+        match key:
+            case (str(first), str(second)) if (first, second) in reading.meetings:
+                spans = [(one.start, other.end) for one, other in reading.meetings[first, second]]
+            case (str(name),) if name in reading.story.names:
+                spans = [(mention.start, mention.end) for mention in reading.story.mentions if mention.name == name]
+            case _:
+                raise DataError(_not_in_story(predicate, key))
+        start, end = min(spans, key=lambda span: span[1] - span[0])
+        return Sighting(reading.text[start:end], start, end)
+
+    def influence(self, payload: Payload, predicate: str, key: tuple[Value, ...], outcome: int) -> Influence | None:
+        reading = self._read(payload)
+        members = self._members(reading, predicate, key)
+        with torch.no_grad():
+            vectors = self._vectors(self._numbered(members))
+        parts = [part(reading.text, member) for member in members]
+        hypervector = torch.tanh(vectors.sum(0))
+        return influence(Members(parts, vectors, hypervector), self.readouts[predicate], outcome)
+
+    def payload_of(self, typed: str) -> Payload:
+        return {self.options.field: typed}
+
+    # -- members and their vectors --
+
+    def _read(self, payload: Payload) -> _Reading:
+        text = _text_of(payload, self.options.field)
+        found = self._readings.get(text)
+        if found is not None:
+            self._readings.move_to_end(text)
+            return found
+        story = Story.parse(text)
+        if len(story.words) > self.options.longest:
+            raise DataError(
+                f"a story has {len(story.words):,} words, more than the {self.options.longest:,} that the option "
+                f"`longest` of [encoder] allows: {text[:40]!r}..."
+            )
+        found = self._readings[text] = _Reading(text, story, story.meetings(self.options.between))
+        if len(self._readings) > _MOST_CACHED:
+            self._readings.popitem(last=False)
+        return found
+
+    def _members(self, reading: _Reading, predicate: str, key: tuple[Value, ...]) -> list[Member]:
+        context, run = self.options.context, self.options.run
+        match key:
+            case (str(first), str(second)) if (first, second) in reading.meetings:
+                pair = (first, second)
+                return around_pair(reading.story, reading.meetings[pair], pair, context, run)
+            case (str(name),) if name in reading.story.names:
+                return around_one(reading.story, name, context, run)
+            case _:
+                raise DataError(_not_in_story(predicate, key))
+
+    def _bundle(self, reading: _Reading, predicate: str, key: tuple[Value, ...]) -> _Bundle:
+        found = reading.bundles.get(key)
+        if found is None:
+            found = reading.bundles[key] = self._numbered(self._members(reading, predicate, key))
+        return found
+
+    def _numbered(self, members: Sequence[Member]) -> _Bundle:
+        """Members by number."""
+        run = [self._runs.of(member.words) for member in members]
+        role = [(len(member.words) - 1) * ROLES + member.role for member in members]
+        return _Bundle(np.array(run, dtype=np.int64), np.array(role, dtype=np.int64))
+
+    def _hypervectors(self, bundles: Sequence[_Bundle]) -> Tensor:
+        """The soft sign of each bundle: what shares a role is summed before it is bound. Shapes: -> [K, D]"""
+        num_roles = len(self.roles)
+        owner = np.repeat(np.arange(len(bundles)), [len(bundle.run) for bundle in bundles])
+        bag = owner * num_roles + np.concatenate([bundle.role for bundle in bundles])
+        known, place = np.unique(np.concatenate([bundle.run for bundle in bundles]), return_inverse=True)
+        order = np.argsort(bag, kind="stable")
+        filled, first = np.unique(bag[order], return_index=True)
+        device = self.device
+        weight = None
+        if self.training and self.options.word_dropout:
+            weight = (torch.rand(len(bag), device=device) >= self.options.word_dropout).to(self.roles.dtype)
+        sums = nn.functional.embedding_bag(
+            torch.from_numpy(place[order]).to(device),
+            self._run_vectors(known),
+            torch.from_numpy(first).to(device),
+            mode="sum",
+            per_sample_weights=weight,
+        )
+        bound = self.model.bind(sums, self.roles[torch.from_numpy(filled % num_roles).to(device)])
+        key = torch.from_numpy(filled // num_roles).to(device)
+        vectors = torch.tanh(bound.new_zeros(len(bundles), self.model.dim).index_add(0, key, bound))
+        return nn.functional.dropout(vectors, self.options.dropout, self.training)
+
+    def _vectors(self, members: _Bundle) -> Tensor:
+        """Each member by itself. Shapes: -> [M, D]"""
+        return self.model.bind(self._run_vectors(members.run), self.roles[torch.from_numpy(members.role)])
+
+    def _run_vectors(self, numbers: NDArray[np.int64]) -> Tensor:
+        """Runs of words by number: their words permuted by their place and bound. Shapes: [U] -> [U, D]"""
+        runs = [self._runs.items[number] for number in numbers.tolist()]
+        words = list(dict.fromkeys(word for run in runs for word in run))
+        row = {word: i for i, word in enumerate(words)}
+        spelled = self._spelled(words)
+        found = spelled.index_select(0, torch.tensor([row[run[0]] for run in runs], device=self.device))
+        for place in range(1, self.options.run):
+            longer = [i for i, run in enumerate(runs) if len(run) > place]
+            if not longer:
+                break
+            here = torch.tensor(longer, device=self.device)
+            word = torch.tensor([row[runs[i][place]] for i in longer], device=self.device)
+            bound = self.model.bind(found[here], self.model.permute(spelled, place)[word]) / _HINT
+            found = found.index_copy(0, here, bound)
+        return found
+
+    def _spelled(self, words: Sequence[str]) -> Tensor:
+        """The vectors of words: each piece bound with its place in the word, bundled. Shapes: -> [len(words), D]"""
+        vectors = self.piece_vectors.new_zeros(len(words), self.model.dim)
+        marks = [(row, _MARKS.index(word)) for row, word in enumerate(words) if word in _MARKS]
+        pieces = [
+            (row, piece, place)
+            for row, word in enumerate(words)
+            if word not in _MARKS
+            for place, piece in enumerate(self._spell(word))
+        ]
+        if marks:
+            row, mark = torch.tensor(marks, device=self.device).T
+            vectors = vectors.index_add(0, row, self.mark_vectors[mark])
+        if pieces:
+            row, piece, place = torch.tensor(pieces, device=self.device).T
+            bound = self.model.bind(self.piece_vectors.index_select(0, piece), self.places[place])
+            vectors = vectors.index_add(0, row, bound)
+        return vectors
+
+    def _spell(self, word: str) -> list[int]:
+        pieces = self._spelling.get(word)
+        if pieces is None:
+            pieces = self._spelling[word] = self.pieces.encode(word)[:MOST_PIECES]
+        return pieces
+
+
+@dataclass
+class _Runs:
+    """Runs of words met so far, and the number of each."""
+
+    items: list[tuple[str, ...]] = field(default_factory=list)
+    number: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+    def of(self, run: tuple[str, ...]) -> int:
+        found = self.number.get(run)
+        if found is None:
+            found = self.number[run] = len(self.items)
+            self.items.append(run)
+        return found
+
+
+def _between(story: Story, meetings: Sequence[tuple[Mention, Mention]]) -> int:
+    """How many others are named between two people where they are nearest."""
+    return min(
+        len({m.name for m in story.mentions if first.place < m.place < second.place} - {first.name, second.name})
+        for first, second in meetings
+    )
+
+
+def _text_of(payload: Payload, name: str) -> str:
+    text = field_of(payload, name)
+    if not isinstance(text, str):
+        raise DataError(f"field `{name}`: expected a text, found {text!r:.60}")
+    return text
+
+
+def _listed(story: Story) -> str:
+    return ", ".join(f"[{name}]" for name in story.names) or "no marked name"
+
+
+def _not_in_story(predicate: str, key: tuple[Value, ...]) -> str:
+    inside = ",".join(map(format_value, key))
+    return (
+        f"`{predicate}({inside})` asks the story encoder about something that is not in the story: "
+        "a key is a name, or two names of `near` in its order"
+    )

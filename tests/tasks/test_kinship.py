@@ -1,0 +1,145 @@
+"""The kinship task: what its rules compose, what its stories hold, and CLUTRR's files."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+import torch
+
+import nesy
+from nesy.errors import DataError, TaskError
+from nesy.learning.generators import kinship
+from nesy.learning.generators.clutrr import INVERSE, WORDS
+from nesy.perception import Interface, encoder_class
+
+PROGRAM = Path(__file__).parents[2] / "tasks" / "kinship" / "program.nesy"
+
+
+def facts(query):
+    rows = nesy.Program.from_text(f'#include "relatives". #query {query}.').query()
+    return {tuple(row.text[row.text.index("(") + 1 : -1].split(",")) for row in rows}
+
+
+def test_two_relations_compose_to_one_at_most():
+    composed = facts("compose(R, S, T)")
+    assert len({(r, s) for r, s, _ in composed}) == len(composed) > 90
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "whole"),
+    [
+        ("parent", "sibling", "uncle"), ("parent", "child", "sibling"), ("sibling", "parent", "parent"),
+        ("child", "uncle", "sibling"), ("child", "grandparent", "parent"), ("grandchild", "sibling", "grandchild"),
+        ("spouse", "parent", "parent_in_law"), ("child", "spouse", "child_in_law"), ("spouse", "child", "child"),
+        ("siblings_spouse", "child", "nephew"), ("uncle", "child", "cousin"), ("cousin", "parent", "uncle"),
+        ("great_grandchild", "parent", "grandchild"), ("parent", "spouse", "parent"),
+    ],
+)  # fmt: skip
+def test_relations_compose_as_people_say(first, then, whole):
+    assert (first, then, whole) in facts("compose(R, S, T)")
+
+
+def test_a_relation_the_other_way_round_is_that_of_the_table_of_words():
+    assert {(r, s) for r, s in facts("inverse(R, S)") if r in INVERSE} == set(INVERSE.items())
+
+
+def answers(rows):
+    """The answer to each row where what its sentences say is certain."""
+    core = nesy.load(PROGRAM)
+    payloads = [{"text": row["text"]} for row in rows]
+    encoder = encoder_class("story").build({"dim": 4, "vocabulary": 256}, Interface.of(core.core), payloads, 0)
+    model = nesy.Model(core, encoder)
+    batch = model.prepare(payloads, learn=True)
+    scores = {}
+    for name, keys in batch.requests.items():
+        values = [str(value) for value in core.core.neural[name].values]
+        scores[name] = torch.zeros(len(keys), len(values))
+        for i, (sample, key) in enumerate(zip(keys.sample.tolist(), keys.key, strict=True)):
+            known = {tuple(atom[:-1]): atom[-1] for atom in rows[sample]["concepts"][name]}
+            scores[name][i, values.index(known.get(key, "unstated"))] = 40.0
+    with torch.no_grad():
+        out = model.distribution(batch, scores)
+    return [str(out.answers[i]) for i in out.p.argmax(1).tolist()], out.p.max(1).values
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_what_two_are_in_the_family_is_what_the_rules_compose(split):
+    rows = kinship.rows(split, 5, 0, train=60, test=30)
+    found, p = answers(rows)
+    assert found == [f"relation({row['relation']})" for row in rows]
+    assert bool((p > 0).all())
+
+
+def test_a_story_names_people_by_marks_and_asks_at_its_end():
+    rows = kinship.rows("test", 0, 0)
+    assert {row["steps"] for row in rows} == {2, 3, 4, 5}
+    assert {row["steps"] for row in kinship.rows("train", 0, 0)} == {2, 3}
+    assert all(row["text"].count("[") >= 2 * row["steps"] for row in rows)
+    assert kinship.rows("test", 0, 0) == rows != kinship.rows("test", 1, 0)
+
+
+HEADER = "story,query,target,story_edges,edge_types,genders\n"
+ROW = """"[Ann] has a son, [Bob]. [Bob] and his brother [Cy] sing","('Ann', 'Cy')",{target},"[(0, 1), (1, 2)]",\
+"['son', 'brother']","{genders}"\n"""
+GENDERS = "Ann:female,Bob:male,Cy:male"
+
+
+def write(folder, name="1_train.csv", target="son", genders=GENDERS):
+    text = HEADER + ROW.format(target=target, genders=genders)
+    folder.mkdir(exist_ok=True)
+    if name.endswith(".gz"):
+        (folder / name).write_bytes(gzip.compress(text.encode()))
+    else:
+        (folder / name).write_text(text)
+    return str(folder)
+
+
+def test_a_folder_of_clutrr_is_read(tmp_path):
+    write(tmp_path / "c", "train_k2.csv.gz")
+    write(tmp_path / "c", "test_k2.csv", target="neice")
+    (row,) = kinship.rows("train", 0, 0, path=str(tmp_path / "c"))
+    assert row["text"] == "[Ann] has a son, [Bob]. [Bob] and his brother [Cy] sing. What is [Cy] to [Ann]?"
+    assert row["relation"] == "son"
+    assert row["steps"] == 2
+    assert row["concepts"]["kin"][:2] == [["Ann", "Bob", "child"], ["Bob", "Ann", "parent"]]
+    assert row["concepts"]["gender"] == [["Cy", "male"]]
+    assert [row["relation"] for row in kinship.rows("test", 0, 0, path=str(tmp_path / "c"))] == ["niece"]
+
+
+def test_dev_holds_sentences_out_whoever_they_are_about(tmp_path):
+    sentences = [f"[{{x}}] took the number {i:03d} bus with a daughter, [{{y}}]." for i in range(40)]
+    rows = [s.format(x=x, y="Eve") for s in sentences for x in ("Ann", "Dora")]
+    text = "".join(f'"{s}","(\'Ann\', \'Eve\')",daughter,"[(0, 1)]","[\'daughter\']","Ann:f,Eve:f"\n' for s in rows)
+    (tmp_path / "train.csv").write_text(HEADER + text)
+    train, dev = (kinship.rows(s, 0, 0, path=str(tmp_path), held_out=0.3) for s in ("train", "dev"))
+    assert len(train) + len(dev) == len(rows)
+    kept, out = ({row["text"].partition("number ")[2][:3] for row in split} for split in (train, dev))
+    assert kept and out and not kept & out
+
+
+@pytest.mark.parametrize(
+    ("target", "genders", "message"),
+    [
+        ("boss", GENDERS, "1_train.csv:2: `boss` is not a word for a relative that is known here"),
+        ("son", "Ann:female", "do not fit together"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path, target, genders, message):
+    path = write(tmp_path / "c", target=target, genders=genders)
+    with pytest.raises(DataError, match=message):
+        kinship.rows("train", 0, 0, path=path, held_out=0.001)
+
+
+def test_folders_and_options_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no \.csv file in this folder has `train` in its name"):
+        kinship.rows("train", 0, 0, path=str(tmp_path))
+    with pytest.raises(DataError, match="expected a folder with CLUTRR's files"):
+        kinship.rows("train", 0, 0, path=str(tmp_path / "nowhere"))
+    with pytest.raises(TaskError, match="`held_out`"):
+        kinship.rows("train", 0, 0, held_out=0.0)
+    with pytest.raises(TaskError, match="`train` of the generator `kinship` must be from 1"):
+        kinship.rows("train", 0, 0, train=0)
+
+
+def test_every_word_for_a_relative_has_one_meaning():
+    assert len(set(WORDS.values())) == len(WORDS) == 20
