@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from nesy.errors import NesyError, ProgramError
     from nesy.hub import push
     from nesy.language import Functions, function
-    from nesy.learning import ask_all, crossval, evaluate, expected_error, fit, new_task, overview, train, verify
+    from nesy.learning import (
+        ask_all,
+        crossval,
+        evaluate,
+        expected_error,
+        fit,
+        import_data,
+        new_task,
+        overview,
+        train,
+        verify,
+    )
     from nesy.model import Model
     from nesy.program import Program, String
     from nesy.reasoning import Budget, Limits
@@ -46,6 +57,7 @@ _PLACES = {
     "fit": "learning",
     "format_file": "checking",
     "function": "language",
+    "import_data": "learning",
     "new_task": "learning",
     "overview": "learning",
     "prove": "checking",
@@ -73,6 +85,7 @@ __all__ = [
     "fit",
     "format_file",
     "function",
+    "import_data",
     "load",
     "new_task",
     "overview",

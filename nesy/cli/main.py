@@ -371,6 +371,22 @@ def show_data(
     _print_json(found.to_dict()) if as_json else print(found)
 
 
+@app.command("import")
+def import_files(
+    name: Annotated[
+        str, typer.Argument(metavar="FORMAT", help="babi, clutrr, conll, idx, sst, triples, or a package's own")
+    ],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A file or folder of that format")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where train.jsonl, dev.jsonl, test.jsonl go")],
+    as_json: AsJson = False,
+) -> None:
+    """Write data of a public format as rows that any task can take."""
+    import nesy
+
+    found = nesy.import_data(name, source, folder)
+    _print_json(found.to_dict()) if as_json else print(found)
+
+
 @app.command("fmt")
 def format_files(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Rule files")],

@@ -5,6 +5,7 @@ from nesy.learning.asking import Asked, ask_all
 from nesy.learning.crossvalidation import CrossValidation, crossval
 from nesy.learning.evaluation import evaluate
 from nesy.learning.fitting import Fit, fit
+from nesy.learning.formats import Imported, import_data
 from nesy.learning.metrics import Metrics
 from nesy.learning.overview import Overview, overview
 from nesy.learning.run import Run
@@ -18,6 +19,7 @@ __all__ = [
     "CrossValidation",
     "Expectation",
     "Fit",
+    "Imported",
     "Metrics",
     "Overview",
     "Run",
@@ -28,6 +30,7 @@ __all__ = [
     "evaluate",
     "expected_error",
     "fit",
+    "import_data",
     "load_task",
     "new_task",
     "overview",

@@ -56,6 +56,18 @@ def read_records(
 
 def read_text(path: Path) -> str:
     """A file's text, unpacked if it is gzipped."""
+    raw = read_bytes(path)
+    if b"\0" in raw:
+        raise DataError(f"{path}: this is a binary file, not a {Path(path.name.removesuffix('.gz')).suffix} file")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: this line is not UTF-8 text") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes, unpacked if it is gzipped."""
     try:
         with path.open("rb") as file:
             stream = gzip.GzipFile(fileobj=file) if path.name.endswith(".gz") else file
@@ -70,13 +82,7 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}: cannot be read: {reason}") from None
     if len(raw) > _LARGEST_FILE:
         raise DataError(f"{path}: more than {_LARGEST_FILE >> 30} GiB of data in one file")
-    if b"\0" in raw:
-        raise DataError(f"{path}: this is a binary file, not a {kind_of(path)} file")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: this line is not UTF-8 text") from None
+    return raw
 
 
 def _json_lines(path: Path, text: str) -> Iterator[Located]:
