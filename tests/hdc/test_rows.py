@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nesy.hdc import MAP, HypervectorError, multiset, ngrams
+from nesy.hdc import MAP, HypervectorError, multiset, ngrams, rows
 from tests.hdc.models import MAKERS, close
 
 
@@ -87,3 +87,21 @@ def test_long_batches_cross_the_kernels_chunks() -> None:
     index = torch.randint(0, 30, (70, 64), generator=torch.Generator().manual_seed(1))
     some = [0, 41, 69]
     assert torch.equal(model.bundle_runs(items, index, 3)[some], ngrams(model, items[index[some]], 3))
+
+
+@pytest.mark.parametrize("name", ["HRR", "FHRR"])
+def test_grouped_runs_cross_their_parts_of_sequences_and_columns(name, monkeypatch) -> None:
+    monkeypatch.setattr(rows, "GROUPS", 12)
+    monkeypatch.setattr(rows, "GROUP_COLUMNS", 50)
+    model = MAKERS[name](144, 2)
+    items = model.random(4)
+    index = torch.randint(-1, 4, (9, 12), generator=torch.Generator().manual_seed(1))
+    index[4] = -1
+    index[:, :3] = index[:, :3].clamp(min=0)
+    plain = torch.stack([model.bundle(_runs(model, items, row)) for row in index])
+    assert close(model, model.bundle_runs(items, index, 3), plain)
+
+
+def _runs(model, items, row):
+    known = [row[t : t + 3] for t in range(len(row) - 2) if (row[t : t + 3] >= 0).all()]
+    return torch.stack([_run(model, items[run]) for run in known])
