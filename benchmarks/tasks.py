@@ -1,12 +1,14 @@
-"""The tasks `digits` and `negation`: what they reach, beside what bounds them from above and from below.
+"""The shipped tasks: what they reach, beside what bounds them from above and from below.
 
-    python benchmarks/tasks.py [digits] [sentences] [sst] [--seeds 0 1 2] [--out benchmarks/results]
+    python -m benchmarks.tasks [digits] [sentences] [sst] [diabetes] [--seeds 0 1 2] [--out benchmarks/results]
 
 `digits`     the sum of two digits from sums alone; beside it the same encoder trained on the digits themselves (the
              ceiling), and the CPU time of a training epoch against the same loop with the sum written by hand.
 `sentences`  the negation task on its own sentences, with its rules and with the same encoder without them.
 `sst`        the same on SST-2 (the folder ../shared/data/sst, or --sst FOLDER): trained on its training sentences,
              measured on its dev sentences, and on the task's own minimal pairs, whose words it has to know from SST.
+`diabetes`     a table with few training rows, with and without rules (`benchmarks/few_rows.py`); also drawn as
+             `few_rows.svg`.
 
 Every figure is of rows that nothing was chosen by. Seconds of training are CPU seconds of this process on one thread,
 everything included: data, rules, every epoch, measuring.
@@ -32,6 +34,7 @@ import numpy as np
 import torch
 
 import nesy
+from benchmarks.few_rows import curve_svg, few_rows
 from nesy.learning import load_task
 from nesy.learning.generators import digits as digits_rows
 from nesy.learning.generators import negation as negation_rows
@@ -56,7 +59,7 @@ Figures = dict[str, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("parts", nargs="*", default=["digits", "sentences", "sst"])
+    parser.add_argument("parts", nargs="*", default=["digits", "sentences", "sst", "diabetes"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--sst", type=Path, default=ROOT.parent / "shared" / "data" / "sst")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
@@ -66,6 +69,7 @@ def main() -> None:
         "digits": digits,
         "sentences": lambda seed, folder: sentences(seed, folder, None),
         "sst": lambda seed, folder: sentences(seed, folder, arguments.sst),
+        "diabetes": few_rows,
     }
     unknown = set(arguments.parts) - set(parts)
     if unknown:
@@ -86,6 +90,8 @@ def main() -> None:
                     print(part, seed, system, json.dumps(figures), flush=True)
             path.write_text(json.dumps({"machine": machine, "parts": results}, indent=1) + "\n")
             (arguments.out / "tasks.md").write_text(table(machine, results))
+            if part == "diabetes":
+                (arguments.out / "few_rows.svg").write_text(curve_svg(results[part]))
 
 
 # -- digits --------------------------------------------------------------------------------------
@@ -262,7 +268,7 @@ def negating_words() -> set[str]:
 
 def table(machine: str, results: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]) -> str:
     """All results as Markdown: the mean over seeds, and the smallest and largest."""
-    lines = ["# Tasks", "", "`python benchmarks/tasks.py`: mean over seeds (smallest to largest).", "", machine, ""]
+    lines = ["# Tasks", "", "`python -m benchmarks.tasks`: mean over seeds (smallest to largest).", "", machine, ""]
     for part, systems in results.items():
         columns = list(dict.fromkeys(name for by_seed in systems.values() for row in by_seed.values() for name in row))
         seeds = sorted({seed for by_seed in systems.values() for seed in by_seed}, key=int)

@@ -29,6 +29,7 @@ from nesy.learning.data import Located
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
+        "diabetes": "nesy.learning.generators.diabetes:rows",
         "digits": "nesy.learning.generators.digits:rows",
         "kinship": "nesy.learning.generators.kinship:rows",
         "negation": "nesy.learning.generators.negation:rows",
