@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -157,6 +157,13 @@ class Model(nn.Module):
         answers, column = _columns(graph, len(payloads), is_shared)
         return Batch(tuple(payloads), graph, reading, plan, requests, is_shared, answers, column)
 
+    def structure(self, payload: Payload) -> Hashable:
+        """What decides a payload's graph: payloads of one structure share it.
+
+        Raises: DataError for a payload that the encoder cannot read.
+        """
+        return _structure(self.encoder.facts(payload))
+
     def forward(self, batch: Batch) -> Distribution:
         """The distribution over the batch's answers, exact, differentiable in encoder and parameters."""
         return self.distribution(batch, self.scores(batch))
@@ -283,7 +290,7 @@ class Model(nn.Module):
         return self._readings[structure]
 
 
-def _structure(facts: Facts) -> object:
+def _structure(facts: Facts) -> Hashable:
     """What decides a graph: the possible facts, told apart by type too."""
     return tuple(
         (signature, tuple(tuple(key(value) for value in row) for row in rows))

@@ -2,13 +2,14 @@
 
 Running the rules is the expensive part, and it depends on which rows share a batch. So where rows differ in structure
 (sentences), batches have a fixed membership: rows of like length together, the partition decided by the seed once,
-only the order of the batches shuffled; each is prepared once and kept. Where all rows share one structure (pairs of
-pictures), there is one graph for all, and the rows are shuffled freely in each epoch.
+only the order of the batches shuffled; each is prepared once and kept. Where rows share a few structures (pairs of
+pictures, formulas of four lengths), a batch is of one structure, there is one graph for each, and the rows are
+shuffled freely in each epoch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from nesy.learning.data import Answer, Row
 from nesy.learning.seeding import permutation
 from nesy.model import Batch, Model
 
-_PROBE = 64  # rows looked at to see whether all share one structure
+_WORTH_A_BATCH = 8  # rows of one structure on average, from which they are measured in batches of their own
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,19 +221,33 @@ def _truth(value: Any, values: Sequence[Value] | None, predicate: str, row: Row)
     raise DataError(f"{row.origin}: concept `{predicate}`: expected one of {', '.join(names)}, found {value!r}")
 
 
-def share_structure(model: Model, rows: Sequence[Row]) -> bool:
-    """Whether all rows have the same possible facts, so that one graph serves any batch of them."""
-    first: object = None
-    for position, row in enumerate(rows):
+def structures(model: Model, rows: Sequence[Row]) -> list[int]:
+    """The structure of each row, numbered as they come: rows with the same possible facts share one graph.
+
+    Raises: DataError that names the row.
+    """
+    number: dict[Hashable, int] = {}
+    found: list[int] = []
+    for row in rows:
         try:
-            facts = model.encoder.facts(row.payload)
+            structure = model.structure(row.payload)
         except DataError as error:
             raise DataError(f"{row.origin}: {error}") from None
-        if position == 0:
-            first = facts
-        elif facts != first:
-            return False
-    return True
+        found.append(number.setdefault(structure, len(number)))
+    return found
+
+
+def are_few(structure: Sequence[int], size: int) -> bool:
+    """Whether so few structures share the rows that batches of one structure each can be full."""
+    return len(set(structure)) <= max(1, len(structure) // size)
+
+
+def _alike(order: Sequence[int], structure: Sequence[int], size: int) -> list[list[int]]:
+    """Batches of one structure each; within it the rows keep their order."""
+    groups: dict[int, list[int]] = {}
+    for i in order:
+        groups.setdefault(structure[i], []).append(i)
+    return [group[start : start + size] for group in groups.values() for start in range(0, len(group), size)]
 
 
 def partition(rows: Sequence[Row], size: int, seed: int, column: str) -> list[list[int]]:
@@ -242,14 +257,16 @@ def partition(rows: Sequence[Row], size: int, seed: int, column: str) -> list[li
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def shuffled(num_rows: int, size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Numbers of the rows of each batch of an epoch, where any rows may share a batch."""
-    order = permutation(num_rows, seed, "rows", epoch)
-    return [order[start : start + size] for start in range(0, num_rows, size)]
+def shuffled(structure: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Numbers of the rows of each batch of an epoch, where any rows of one structure may share a batch."""
+    return _alike(permutation(len(structure), seed, "rows", epoch), structure, size)
 
 
-def in_order(rows: Sequence[Row], size: int, column: str) -> list[list[int]]:
-    """Batches for measuring: like lengths together, nothing random."""
+def in_order(model: Model, rows: Sequence[Row], size: int, column: str) -> list[list[int]]:
+    """Batches for measuring: of one structure where they are few, else like lengths together; nothing random."""
+    structure = structures(model, rows)
+    if are_few(structure, _WORTH_A_BATCH):
+        return _alike(range(len(rows)), structure, size)
     order = sorted(range(len(rows)), key=lambda i: _length(rows[i], column))
     return [order[start : start + size] for start in range(0, len(order), size)]
 

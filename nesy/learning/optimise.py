@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
@@ -15,12 +15,13 @@ from nesy.errors import DataError, NesyError
 from nesy.learning.batches import (
     AnswerNames,
     Prepared,
+    are_few,
     check_answers,
     partition,
     prepare,
     refill,
-    share_structure,
     shuffled,
+    structures,
 )
 from nesy.learning.checkpoint import StateFile, pack, unpack
 from nesy.learning.data import Row
@@ -51,16 +52,20 @@ class TrainingBatches:
     def __post_init__(self) -> None:
         rows = self.rows_of(0)
         self.num_rows = len(rows)
-        self.num_steps = math.ceil(len(rows) / self.settings.batch_size)
-        self._is_free = share_structure(self.model, rows)
+        structure = structures(self.model, rows)
+        self._is_free = are_few(structure, self.settings.batch_size)
         self._kept: list[Prepared] = []
-        self._template: dict[int, Prepared] = {}  # by number of rows, where all rows share one structure
-        self._sample = rows[:1]
-        self.reporter.stage("running the rules", self.num_steps)
-        # Once over all rows of the first epoch: it finds bad rows before any time is spent on learning, and
-        # makes room for the rule file's parameters that the rows meet.
+        self._template: dict[tuple[Hashable, int], Prepared] = {}  # by structure and number of rows, where free
+        self._known = {self.model.structure(rows[i].payload) for i in map(structure.index, set(structure))}
         plan = self._plan(rows, 0)
-        prepared = [self._prepared(rows, members, learn=True) for members in plan[: 1 if self._is_free else None]]
+        self.num_steps = len(plan)
+        self.reporter.stage("running the rules", self.num_steps)
+        # Once over all rows of the first epoch (or one batch of each structure): it finds bad rows before any time is
+        # spent on learning, and makes room for the rule file's parameters that the rows meet.
+        first = {structure[members[0]]: members for members in reversed(plan)}
+        prepared = [
+            self._prepared(rows, members, learn=True) for members in (first.values() if self._is_free else plan)
+        ]
         check_answers(prepared, self.names)
         if self._is_free:
             self._check_free(rows)
@@ -79,26 +84,29 @@ class TrainingBatches:
                 yield self._kept[position]
             return
         rows = self.rows_of(epoch)
-        if self._is_free and self.redraws and not share_structure(self.model, [*self._sample, *rows]):
-            raise DataError(
-                f"epoch {epoch + 1}: the rows that were redrawn differ in structure from those of the first"
-            )
         plan = self._plan(rows, epoch)
         for position in permutation(len(plan), self.seed, "batches", epoch):
-            yield self._prepared(rows, plan[position])
+            members = plan[position]
+            if self._is_free and self.model.structure(rows[members[0]].payload) not in self._known:
+                raise DataError(
+                    f"epoch {epoch + 1}: the rows that were redrawn differ in structure from those of the first"
+                )
+            yield self._prepared(rows, members)
 
     def _plan(self, rows: Sequence[Row], epoch: int) -> list[list[int]]:
         if self._is_free:
-            return shuffled(len(rows), self.settings.batch_size, self.seed, epoch)
+            return shuffled(structures(self.model, rows), self.settings.batch_size, self.seed, epoch)
         seed = self.seed if not self.redraws else number(self.seed, "partition", epoch)
         return partition(rows, self.settings.batch_size, seed, self.settings.length_column)
 
     def _prepared(self, rows: Sequence[Row], members: Sequence[int], *, learn: bool = False) -> Prepared:
-        if self._is_free and len(members) in self._template and not self.settings.concept_weight:
-            return refill(self._template[len(members)], [rows[i] for i in members], members, self.names)
-        one = prepare(self.model, [rows[i] for i in members], members, self.names, learn=learn)
-        if self._is_free:
-            self._template[len(members)] = one
+        chosen = [rows[i] for i in members]
+        key = (self.model.structure(chosen[0].payload), len(members)) if self._is_free else None
+        if key in self._template and not self.settings.concept_weight:
+            return refill(self._template[key], chosen, members, self.names)
+        one = prepare(self.model, chosen, members, self.names, learn=learn)
+        if key is not None:
+            self._template[key] = one
         if learn:
             self.reporter.step(len(one))
         return one

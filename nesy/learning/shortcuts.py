@@ -109,10 +109,9 @@ def find_shortcuts(
 
 
 def _batches(model: Model, rows: Sequence[Row], names: AnswerNames, column: str) -> list[Prepared]:
-    first, rest = rows[:_FIRST], rows[_FIRST:]
-    plans = [(first, range(len(first)))] if first else []
-    plans += [([rest[i] for i in members], members) for members in in_order(rest, _BATCH, column)]
-    return [prepare(model, part, list(members), names) for part, members in plans]
+    parts = [part for part in (rows[:_FIRST], rows[_FIRST:]) if part]
+    plans = [(part, members) for part in parts for members in in_order(model, part, _BATCH, column)]
+    return [prepare(model, [part[i] for i in members], members, names) for part, members in plans]
 
 
 class _Trial:

@@ -200,7 +200,7 @@ def _first_bad(build: Callable[[int], Encoder], count: int) -> int:
 
 def prepare_all(model: Model, rows: Sequence[Row], names: AnswerNames, task: Task) -> list[Prepared]:
     """Batches of rows that are only measured, with every answer checked."""
-    plan = in_order(rows, _MEASURING_BATCH, task.training.length_column)
+    plan = in_order(model, rows, _MEASURING_BATCH, task.training.length_column)
     prepared = [prepare(model, [rows[i] for i in members], members, names) for members in plan]
     for row in rows:
         if row.answer is not None and names.text_of(row.answer) is None:
