@@ -1,12 +1,16 @@
 """The shipped tasks: what they reach, beside what bounds them from above and from below.
 
-    python -m benchmarks.tasks [digits] [sentences] [sst] [diabetes] [--seeds 0 1 2] [--out benchmarks/results]
+    python -m benchmarks.tasks [digits] [sentences] [sst] [mnist] [formula] [own-formula] [diabetes]
+                               [--seeds 0 1 2] [--data ../shared/data] [--out benchmarks/results]
 
 `digits`     the sum of two digits from sums alone; beside it the same encoder trained on the digits themselves (the
              ceiling), and the CPU time of a training epoch against the same loop with the sum written by hand.
 `sentences`  the negation task on its own sentences, with its rules and with the same encoder without them.
-`sst`        the same on SST-2 (the folder ../shared/data/sst, or --sst FOLDER): trained on its training sentences,
+`sst`        the same on SST-2 (`DATA/sst`): trained on its training sentences,
              measured on its dev sentences, and on the task's own minimal pairs, whose words it has to know from SST.
+`mnist`      sums of 2, 3 and 4 of MNIST's digits (`DATA/mnist_10k`), trained on sums alone (`benchmarks/pictures.py`).
+`formula`    handwritten formulas of those and `DATA/mdas_operators`, trained on values alone.
+`own-formula`  the same of scikit-learn's digits and operators that are drawn.
 `diabetes`     a table with few training rows, with and without rules (`benchmarks/few_rows.py`); also drawn as
              `few_rows.svg`.
 
@@ -35,6 +39,7 @@ import torch
 
 import nesy
 from benchmarks.few_rows import curve_svg, few_rows
+from benchmarks.pictures import formulas, mnist
 from nesy.learning import load_task
 from nesy.learning.generators import digits as digits_rows
 from nesy.learning.generators import negation as negation_rows
@@ -54,21 +59,31 @@ label(P) :- leans(_, P).
 
 SST_EPOCHS = 6  # of 195 steps each; the task's own 16 epochs have 38
 
+_FOLDERS = {
+    "sst": ["sst"],
+    "mnist": ["mnist_10k"],
+    "formula": ["mnist_10k", "mdas_operators"],
+}  # of data that they need
+
 Figures = dict[str, float]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("parts", nargs="*", default=["digits", "sentences", "sst", "diabetes"])
+    parser.add_argument("parts", nargs="*", help="all of them if none is named")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--sst", type=Path, default=ROOT.parent / "shared" / "data" / "sst")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="a folder of data sets")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     arguments = parser.parse_args()
+    data: Path = arguments.data
     torch.set_num_threads(1)
     parts: dict[str, Callable[[int, Path], dict[str, Figures]]] = {
         "digits": digits,
         "sentences": lambda seed, folder: sentences(seed, folder, None),
-        "sst": lambda seed, folder: sentences(seed, folder, arguments.sst),
+        "sst": lambda seed, folder: sentences(seed, folder, data / "sst"),
+        "mnist": lambda seed, folder: mnist(seed, folder, data / "mnist_10k"),
+        "formula": lambda seed, folder: formulas(seed, folder, data),
+        "own-formula": lambda seed, folder: formulas(seed, folder, None),
         "diabetes": few_rows,
     }
     unknown = set(arguments.parts) - set(parts)
@@ -78,9 +93,10 @@ def main() -> None:
     results: dict[str, Any] = json.loads(path.read_text())["parts"] if path.exists() else {}
     arguments.out.mkdir(parents=True, exist_ok=True)
     machine = f"{platform.machine()}, one thread, Python {platform.python_version()}, torch {torch.__version__}"
-    for part in arguments.parts:
-        if part == "sst" and not arguments.sst.is_dir():
-            print(f"sst: left out, there is no folder {arguments.sst}", file=sys.stderr)
+    for part in arguments.parts or parts:
+        missing = [folder for name in _FOLDERS.get(part, ()) if not (folder := data / name).is_dir()]
+        if missing:
+            print(f"{part}: left out, there is no folder {missing[0]}", file=sys.stderr)
             continue
         results[part] = {}
         for seed in arguments.seeds:

@@ -34,13 +34,7 @@ def rows(split: str, seed: int, epoch: int, *, count: int = 2, path: str = "") -
     """
     if not 1 <= count <= 8:
         raise TaskError(f"the option `count` of the generator `digits` must be from 1 to 8, not {count}")
-    if path:
-        source, pixels, labels = _idx_folder(Path(path))
-        chosen = _by_position(split, len(pixels))
-    else:
-        source = "digits"
-        pixels, labels = digits()
-        chosen = _by_permutation(split, len(pixels))
+    source, pixels, labels, chosen = split_pictures(split, path)
     if split == "train":
         chosen = np.random.default_rng((seed, epoch)).permutation(chosen)
     groups = chosen[: len(chosen) // count * count].reshape(-1, count)
@@ -52,6 +46,17 @@ def rows(split: str, seed: int, epoch: int, *, count: int = 2, path: str = "") -
         }
         for group in groups
     ]
+
+
+def split_pictures(
+    split: str, path: str
+) -> tuple[str | Path, NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Where all pictures are from, their pixels, the digits they show, and which of them belong to the split."""
+    if path:
+        source, pixels, labels = _idx_folder(Path(path))
+        return source, pixels, labels, _by_position(split, len(pixels))
+    pixels, labels = digits()
+    return "digits", pixels, labels, _by_permutation(split, len(pixels))
 
 
 def _by_permutation(split: str, size: int) -> NDArray[np.int64]:
