@@ -31,8 +31,8 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "diabetes": "nesy.learning.generators.diabetes:rows",
         "digits": "nesy.learning.generators.digits:rows",
-        "kinship": "nesy.learning.generators.kinship:rows",
         "formula": "nesy.learning.generators.formula:rows",
+        "kinship": "nesy.learning.generators.kinship:rows",
         "negation": "nesy.learning.generators.negation:rows",
     }
 )
