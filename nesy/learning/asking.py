@@ -142,7 +142,7 @@ def read_questions(path: Path, model: Model, data: DataTable) -> list[Question]:
 
 
 def _payload(record: Mapping[str, Any], data: DataTable) -> Payload:
-    names = data.input or tuple(name for name in record if name not in (data.answer, data.concepts))
+    names = data.input or tuple(name for name in record if name not in (data.answer, data.concepts, data.statements))
     missing = [name for name in names if record.get(name) is None]
     if missing:
         known = ", ".join(f"`{name}`" for name in record) or "no fields"

@@ -39,6 +39,28 @@ class Concept:
 
 
 @dataclass(frozen=True, eq=False)
+class Statements:
+    """Instances of the query that rows say to hold or not to hold.
+
+    Shapes: row [M] places in the batch; column [M] among the batch's answers, -1 for one that the rules cannot derive
+    for this row; truth [M] 1 or 0
+    """
+
+    row: Tensor
+    column: Tensor
+    truth: Tensor
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def chance(self, p: Tensor) -> Tensor:
+        """The probability of each, 0 for what cannot be. Shapes: p [B, A] -> [M]"""
+        row, column = self.row.to(p.device), self.column.to(p.device)
+        padded = torch.cat([p, p.new_zeros(len(p), 1)], dim=1)  # where column is -1
+        return padded[row, column]
+
+
+@dataclass(frozen=True, eq=False)
 class Prepared:
     """Rows of a batch, ready for any number of forward passes.
 
@@ -51,6 +73,7 @@ class Prepared:
     batch: Batch
     target: Tensor
     concepts: tuple[Concept, ...]
+    statements: Statements
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -132,7 +155,12 @@ def prepare(
         raise DataError(_blame(model, rows, error)) from None
     names.extend(batch.answers)
     return Prepared(
-        tuple(rows), torch.tensor(list(index)), batch, _target(rows, batch, names), _concepts(model, rows, batch)
+        tuple(rows),
+        torch.tensor(list(index)),
+        batch,
+        _target(rows, batch, names),
+        _concepts(model, rows, batch),
+        _statements(rows, batch, names),
     )
 
 
@@ -142,7 +170,8 @@ def refill(template: Prepared, rows: Sequence[Row], index: Sequence[int], names:
     Their concepts are left out: training has no use for them unless it learns from them.
     """
     batch = replace(template.batch, payloads=tuple(row.payload for row in rows))
-    return Prepared(tuple(rows), torch.tensor(list(index)), batch, _target(rows, batch, names), ())
+    target, statements = _target(rows, batch, names), _statements(rows, batch, names)
+    return Prepared(tuple(rows), torch.tensor(list(index)), batch, target, (), statements)
 
 
 def _target(rows: Sequence[Row], batch: Batch, names: AnswerNames) -> Tensor:
@@ -154,15 +183,37 @@ def _target(rows: Sequence[Row], batch: Batch, names: AnswerNames) -> Tensor:
     return torch.tensor(target)
 
 
+def _statements(rows: Sequence[Row], batch: Batch, names: AnswerNames) -> Statements:
+    column = {str(atom): i for i, atom in enumerate(batch.answers)}
+    past = len(batch.graph.query)
+    found = []
+    for place, row in enumerate(rows):
+        for atom, truth in row.statements.items():
+            own = column.get(names.text_of(atom) or "", -1)
+            can_hold = own >= 0 and int(batch.column[place, own]) < past
+            found.append((place, own if can_hold else -1, int(truth)))
+    table = torch.tensor(found, dtype=torch.int64).reshape(-1, 3)
+    return Statements(table[:, 0], table[:, 1], table[:, 2])
+
+
+def check_row(row: Row, names: AnswerNames) -> None:
+    """Make sure that what a row says is something that some row can have.
+
+    Raises: DataError that names the row.
+    """
+    for said in (*(() if row.answer is None else (row.answer,)), *row.statements):
+        if names.text_of(said) is None:
+            raise DataError(names.explain_unknown(said, row.origin))
+
+
 def check_answers(prepared: Sequence[Prepared], names: AnswerNames) -> None:
     """Make sure that every answer is one that some row can have: else the data and the rules do not speak of the same.
 
     Raises: DataError that names the first row.
     """
     for one in prepared:
-        for row, column in zip(one.rows, one.target.tolist(), strict=True):
-            if column == -2 and row.answer is not None and names.text_of(row.answer) is None:
-                raise DataError(names.explain_unknown(row.answer, row.origin))
+        for row in one.rows:
+            check_row(row, names)
 
 
 def _blame(model: Model, rows: Sequence[Row], error: DataError) -> str:

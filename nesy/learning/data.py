@@ -8,7 +8,7 @@ between. Every mistake names the file, the line, the field and what was expected
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -40,6 +40,7 @@ class Row:
     concepts: Mapping[str, tuple[tuple[Any, ...], ...]]  # predicate -> (key..., value) of each known atom
     columns: Record
     origin: str
+    statements: Mapping[str, bool] = field(default_factory=dict)  # instances of the query that hold, and that do not
 
 
 def make_rows(records: Iterable[Located], data: DataTable, *, labelled: bool = True) -> list[Row]:
@@ -65,8 +66,10 @@ def make_rows(records: Iterable[Located], data: DataTable, *, labelled: bool = T
 def _row(located: Located, data: DataTable, labelled: bool) -> Row:
     record, origin = located.record, located.origin
     known = set(record)
-    inputs = data.input or tuple(name for name in record if name not in (data.answer, data.concepts))
-    for name in (*data.input, *((data.answer,) if labelled else ())):
+    apart = (data.answer, data.concepts, data.statements)
+    inputs = data.input or tuple(name for name in record if name not in apart)
+    statements = _statements(record.get(data.statements), data.statements, origin) if labelled else MappingProxyType({})
+    for name in (*data.input, *((data.answer,) if labelled and not statements else ())):
         if name not in known:
             near = near_name(name, known)
             hint = f"; did you mean `{near}`?" if near else f"; the row has {_listed(known)}"
@@ -77,7 +80,7 @@ def _row(located: Located, data: DataTable, labelled: bool) -> Row:
             raise DataError(f"{origin}: field `{name}`: expected a value, found null")
     answer = _answer(record.get(data.answer), data, origin) if labelled else None
     concepts = _concepts(record.get(data.concepts), data.concepts, origin)
-    return Row(MappingProxyType(payload), answer, concepts, record, origin)
+    return Row(MappingProxyType(payload), answer, concepts, record, origin, statements)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -103,6 +106,15 @@ def _answer(value: object, data: DataTable, origin: str) -> Answer | None:
         f"{origin}: field `{data.answer}`: expected one of {_listed(data.labels)}, found {show(value)}"
         " (the labels are named in [data.labels] of task.toml)"
     )
+
+
+def _statements(value: object, column: str, origin: str) -> Mapping[str, bool]:
+    if value is None:
+        return MappingProxyType({})
+    if not isinstance(value, Mapping) or not all(isinstance(truth, bool) for truth in value.values()):
+        expected = 'expected a table such as {"label(negative)": false} (an atom of the query, and whether it holds)'
+        raise DataError(f"{origin}: field `{column}`: {expected}, found {show(value)}")
+    return MappingProxyType({str(atom): bool(truth) for atom, truth in value.items()})
 
 
 def _concepts(value: object, column: str, origin: str) -> Mapping[str, tuple[tuple[Any, ...], ...]]:

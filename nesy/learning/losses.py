@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nesy.learning.batches import Prepared
+from nesy.learning.batches import Prepared, Statements
 from nesy.learning.metrics import SMALLEST
 from nesy.model import Distribution, Model
 
@@ -42,6 +42,27 @@ def concept_loss(model: Model, prepared: Prepared) -> Tensor:
         else:
             losses.append(functional.cross_entropy(picked, truth))
     return torch.stack(losses).mean()
+
+
+def statement_loss(out: Distribution, statements: Statements) -> Tensor:
+    """Mean negative log-likelihood of atoms that are said to hold or not to hold, each for itself.
+
+    Those that the rules cannot derive for their row are left out: no encoder could change them.
+
+    Shapes: out.p [B, A] -> []
+    Units: nats.
+    """
+    can = (statements.column >= 0).to(out.p.device)
+    if not bool(can.any()):
+        return out.p.sum() * 0.0
+    return statement_surprise(out, statements)[can].mean()
+
+
+def statement_surprise(out: Distribution, statements: Statements) -> Tensor:
+    """-log of the chance that what is said of each atom is so. Shapes: -> [M]"""
+    p = statements.chance(out.p)
+    said = torch.where(statements.truth.to(p.device) == 1, p, 1 - p)
+    return -said.clamp(min=SMALLEST).log()
 
 
 def constraint_loss(out: Distribution) -> Tensor:

@@ -14,8 +14,17 @@ from nesy.language.core import Atom, Query, Variable
 from nesy.learning.abstention import Confidence
 from nesy.learning.batches import AnswerNames, Prepared
 from nesy.learning.data import Row
-from nesy.learning.losses import normalised
-from nesy.learning.metrics import ConceptFigures, Metrics, confusion, figures, group_figures, macro_f1, reliability
+from nesy.learning.losses import normalised, statement_surprise
+from nesy.learning.metrics import (
+    ConceptFigures,
+    Metrics,
+    StatementFigures,
+    confusion,
+    figures,
+    group_figures,
+    macro_f1,
+    reliability,
+)
 from nesy.learning.schema import EvaluationTable
 from nesy.model import Model
 from nesy.reasoning import ground
@@ -94,6 +103,7 @@ def metrics_of(
     return replace(
         metrics,
         concepts=concept_accuracy(model, batches),
+        statements=statement_figures(model, batches),
         answers_per_second=len(found.p) / found.seconds if found.seconds else 0.0,
     )
 
@@ -155,6 +165,23 @@ def summarise(
         underivable=int((target == -2).sum()),
         confidence=Confidence.of(p, target),
     )
+
+
+@torch.no_grad()
+def statement_figures(model: Model, batches: Sequence[Prepared]) -> StatementFigures | None:
+    """How right the answers are about what rows say of single atoms; None where they say nothing."""
+    right, surprise, atoms = 0, 0.0, 0
+    was_training = model.training
+    model.eval()
+    for prepared in batches:
+        said = prepared.statements
+        if len(said):
+            out = model(prepared.batch)
+            right += int(((said.chance(out.p).cpu() > 0.5) == (said.truth == 1)).sum())
+            surprise += statement_surprise(out, said).sum().item()
+            atoms += len(said)
+    model.train(was_training)
+    return StatementFigures(atoms, right / atoms, surprise / atoms) if atoms else None
 
 
 def _shown(value: object) -> str:

@@ -5,6 +5,7 @@ Every figure is a plain function of arrays, so that a test can check it by hand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,18 @@ class ConceptFigures:
 
 
 @dataclass(frozen=True)
+class StatementFigures:
+    """How often atoms that rows say to hold, or not to hold, are more likely than not to do so."""
+
+    atoms: int
+    accuracy: float
+    log_loss: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"atoms": self.atoms, "accuracy": _round(self.accuracy), "log_loss": _round(self.log_loss)}
+
+
+@dataclass(frozen=True)
 class GroupFigures:
     """Rows that belong together, such as a sentence and the same with a negation: right only if all of them are."""
 
@@ -81,6 +94,7 @@ class Metrics:
     grouped: GroupFigures | None = None
     underivable: int = 0  # rows whose answer the rules cannot derive from their input
     answers_per_second: float = 0.0
+    statements: StatementFigures | None = None
     confidence: Confidence | None = None  # of each row whose answer is known
 
     @property
@@ -92,7 +106,12 @@ class Metrics:
         return self.overall.log_loss
 
     def value(self, metric: str) -> float:
-        """A figure by its name in task.toml, turned so that larger is better."""
+        """A figure by its name in task.toml, turned so that larger is better.
+
+        Where no row has an answer it is that of the statements.
+        """
+        if not self.overall.rows and self.statements is not None:
+            return -self.statements.log_loss if metric == "log_loss" else self.statements.accuracy
         match metric:
             case "accuracy":
                 return self.accuracy
@@ -113,6 +132,7 @@ class Metrics:
             "groups": {"groups": self.grouped.groups, "all_right": _round(self.grouped.all_right)}
             if self.grouped
             else None,
+            "statements": self.statements.to_dict() if self.statements else None,
             "confusion": {true: dict(row) for true, row in self.confusion.items()},
             "reliability": [
                 {
@@ -137,6 +157,8 @@ class Metrics:
             lines.append(f"{name:<{width}} {f.rows:>7,}  {f.accuracy:8.2%}  {f.log_loss:8.4f}  {f.ece:6.4f}")
         for name, concept in self.concepts.items():
             lines.append(f"{name:<{width}} {concept.atoms:>7,}  {concept.accuracy:8.2%}  (concept)")
+        if self.statements:
+            lines.append(f"{'statements':<{width}} {self.statements.atoms:>7,}  {self.statements.accuracy:8.2%}")
         lines.append(
             f"macro-F1 {self.macro_f1:.4f}, Brier {self.overall.brier:.4f}, {self.answers_per_second:,.0f} answers/s"
         )
@@ -151,8 +173,9 @@ class Metrics:
         return "\n".join(lines)
 
 
-def _round(value: float) -> float:
-    return round(float(value), 6)
+def _round(value: float) -> float | None:
+    """Six digits; None for what no row has a figure of."""
+    return None if math.isnan(value) else round(float(value), 6)
 
 
 def figures(p: Floats, target: Ints, bins: int) -> Figures:

@@ -17,6 +17,7 @@ from nesy.learning.batches import (
     Prepared,
     are_few,
     check_answers,
+    check_row,
     partition,
     prepare,
     refill,
@@ -25,7 +26,7 @@ from nesy.learning.batches import (
 )
 from nesy.learning.checkpoint import StateFile, pack, unpack
 from nesy.learning.data import Row
-from nesy.learning.losses import answer_loss, concept_loss, constraint_loss
+from nesy.learning.losses import answer_loss, concept_loss, constraint_loss, statement_loss
 from nesy.learning.measure import measure
 from nesy.learning.metrics import Metrics
 from nesy.learning.progress import EpochRecord, Reporter
@@ -74,8 +75,7 @@ class TrainingBatches:
 
     def _check_free(self, rows: Sequence[Row]) -> None:
         for row in rows:
-            if row.answer is not None and self.names.text_of(row.answer) is None:
-                raise DataError(self.names.explain_unknown(row.answer, row.origin))
+            check_row(row, self.names)
 
     def epoch(self, epoch: int) -> Iterator[Prepared]:
         """The batches of an epoch, in its order."""
@@ -124,12 +124,14 @@ class History:
 
 
 def label_objective(model: Model, settings: TrainingTable) -> Objective:
-    """The loss of the known answers, and of known concepts and constraints where task.toml gives them a weight."""
+    """The loss of known answers and statements, and of known concepts and of constraints where they have a weight."""
 
     def loss(prepared: Prepared, out: Distribution) -> Tensor:
         total = answer_loss(out, prepared.target.to(out.p.device), settings.smoothing)
         if settings.concept_weight and prepared.concepts:
             total = total + settings.concept_weight * concept_loss(model, prepared)
+        if len(prepared.statements):
+            total = total + statement_loss(out, prepared.statements)
         if settings.constraint_weight:
             total = total + settings.constraint_weight * constraint_loss(out)
         return total
@@ -192,7 +194,7 @@ def optimise(
         metrics = measure(model, dev, batches.names, "dev", evaluation)
         record = _record(epoch, total / max(rows, 1), metrics, optimizer, evaluation, seconds, rows)
         history.records.append(record)
-        score = (metrics.value(evaluation.metric), -metrics.log_loss)
+        score = (metrics.value(evaluation.metric), metrics.value("log_loss"))
         is_best = score > history.best
         if score[0] > history.best[0]:
             history.improved_epoch = epoch + 1

@@ -66,6 +66,10 @@ class DataTable:
     input: tuple[str, ...] = key("Columns that the encoder reads; empty means all but the answer and the concepts.", ())
     answer: str = key("Column of the answer.", "answer")
     concepts: str = key("Column with the truth of neural predicates, where it is known.", "concepts")
+    statements: str = key(
+        "Column with atoms of the query that hold of the row or do not, learned beside its answer or in its place.",
+        "statements",
+    )
     labels: Mapping[str, str] = key(
         'What an answer in the data is called in the rules, such as `1 = "positive"`.', factory=dict
     )

@@ -45,7 +45,7 @@ class DataSource:
                 texts = [
                     f"{name}={value}" for name, value in row.columns.items() if isinstance(value, str | int | float)
                 ]
-                digest.update(f"{row.answer}\t{texts}\n".encode())
+                digest.update(f"{row.answer}\t{texts}\t{sorted(row.statements.items())}\n".encode())
         return digest.hexdigest()
 
 

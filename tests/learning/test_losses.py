@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
@@ -12,9 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from nesy.errors import TaskError
+from nesy.errors import DataError, TaskError
 from nesy.language.core import Signature
-from nesy.learning.losses import constraint_loss
+from nesy.learning.batches import AnswerNames, prepare
+from nesy.learning.data import Row
+from nesy.learning.losses import constraint_loss, statement_loss
+from nesy.learning.measure import statement_figures
 from nesy.learning.training import train
 from nesy.model import Model
 from nesy.perception import Encoder, Facts, Keys, Payload, Sighting
@@ -123,3 +127,57 @@ def test_inputs_without_answers_teach_the_constraints(
         with torch.no_grad():
             met[weight] = constraint_loss(model(model.prepare(texts))).item()
     assert met["1.0"] < 0.5 * met["0.0"]
+
+
+# -- statements ------------------------------------------------------------------------------------------------
+
+
+def test_the_loss_of_statements_is_that_of_each_for_itself() -> None:
+    model = Model(Program.from_text(PROGRAM.replace(":- on(I), on(J), I < J.", "").replace("lit", "lit(I)")
+                                    .replace("on(_)", "on(I)")), Sure(ODDS))  # fmt: skip
+    names = AnswerNames(model.query.atom)
+    rows = [
+        Row({"items": [0, 1]}, None, {}, {}, "a", {"lit(0)": True, "lit(1)": False}),
+        Row({"items": [2]}, None, {}, {}, "b", {"2": False, "lit(0)": True}),  # item 0 is not there: nothing to learn
+    ]
+    prepared = prepare(model, rows, [0, 1], names)
+    chance = [1 / (1 + math.exp(-odds)) for odds in ODDS]
+    expected = -(math.log(chance[0]) + math.log(1 - chance[1]) + math.log(1 - chance[2])) / 3
+    assert statement_loss(model(prepared.batch), prepared.statements).item() == pytest.approx(expected)
+    figures = statement_figures(model, [prepared])
+    assert figures is not None
+    right = (chance[0] > 0.5) + (chance[1] < 0.5) + (chance[2] < 0.5)  # and item 0 of the second row is not derived
+    assert (figures.atoms, figures.accuracy) == (4, right / 4)
+    assert figures.log_loss == pytest.approx((3 * expected - math.log(1e-12)) / 4)
+
+
+def test_rows_that_only_say_what_their_answer_is_not_teach_it(mood: Path, tmp_path: Path) -> None:
+    other = {"positive": "negative", "negative": "positive"}
+    for name in ("train", "test"):
+        rows = [json.loads(line) for line in (mood / f"{name}.jsonl").read_text().splitlines()]
+        said = [{"text": row["text"], "statements": {f"label({other[row['label']]})": False}} for row in rows]
+        (mood / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
+    run = train(mood, tmp_path / "run", progress=False)
+    assert run.test is not None and run.test.statements is not None
+    assert (run.test.overall.rows, run.test.statements.atoms) == (0, 30)
+    assert run.test.statements.accuracy == 1.0
+    assert "statements" in str(run.test)
+    saved = json.loads((run.folder / "metrics.json").read_text(), parse_constant=pytest.fail)
+    assert saved["test"]["statements"]["accuracy"] == 1.0 and saved["test"]["accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ('{"label(positve)": true}', "`label(positve)` is not an answer that `label(P)` can have"),
+        ('{"label(positive)": 1}', 'expected a table such as {"label(negative)": false}'),
+        ('["label(positive)"]', "(an atom of the query, and whether it holds)"),
+    ],
+)
+def test_a_statement_that_cannot_be_is_refused(mood: Path, tmp_path: Path, written: str, words: str) -> None:
+    lines = (mood / "train.jsonl").read_text().splitlines()
+    lines[3] = lines[3].replace('"label"', f'"statements": {written}, "label"')
+    (mood / "train.jsonl").write_text("\n".join(lines))
+    with pytest.raises(DataError) as caught:
+        train(mood, tmp_path / "run", progress=False)
+    assert "train.jsonl:4: " in str(caught.value) and words in str(caught.value)

@@ -101,6 +101,8 @@ def _tiles(metrics: Metrics) -> str:
         ("answers a second", f"{metrics.answers_per_second:,.0f}"),
     ]
     figures += [(f"{name} (concept)", _percent(concept.accuracy)) for name, concept in metrics.concepts.items()]
+    if metrics.statements:
+        figures.append((f"of {metrics.statements.atoms:,} statements", _percent(metrics.statements.accuracy)))
     if metrics.grouped:
         figures.append(("whole groups right", _percent(metrics.grouped.all_right)))
     tiles = "".join(f"<div class=tile><b>{value}</b><span>{escape(name)}</span></div>" for name, value in figures)
