@@ -30,6 +30,7 @@ from nesy.reasoning.readings.lifting import Lifted
 from nesy.reasoning.readings.pieces import Piece, cut
 from nesy.reasoning.readings.probabilities import Probabilities
 from nesy.reasoning.readings.problem import extract
+from nesy.reasoning.readings.reduction import reduced
 from nesy.reasoning.readings.scopes import Part, split
 from nesy.reasoning.readings.structures import Method, Structures, Template, side_by_side
 
@@ -401,16 +402,21 @@ class _Analysis:
 
 @lru_cache(maxsize=_CACHED)
 def _diagram_of_small(shape: Shape, nodes: int) -> Diagram | None:
-    return compile_frontier(shape, Budget(time=60.0, nodes=nodes).start())
+    return _diagram(shape, Budget(time=60.0, nodes=nodes))
 
 
 def _compiled(shape: Shape, budget: Budget) -> Diagram | None:
     """The diagram of a shape; those of small shapes are kept, as training meets them again and again."""
     if len(shape.num_outcomes) <= 64:
         return _diagram_of_small(shape, min(budget.nodes, _TOGETHER)) or (
-            compile_frontier(shape, budget.start()) if budget.nodes > _TOGETHER else None
+            _diagram(shape, budget) if budget.nodes > _TOGETHER else None
         )
-    return compile_frontier(shape, budget.start())
+    return _diagram(shape, budget)
+
+
+def _diagram(shape: Shape, budget: Budget) -> Diagram | None:
+    diagram = compile_frontier(shape, budget.start())
+    return None if diagram is None else reduced(diagram, shape)
 
 
 def _condition_text(graph: DerivationGraph, literal: int) -> str:

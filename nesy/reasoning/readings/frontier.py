@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from nesy.reasoning.derivation import Index
 from nesy.reasoning.readings.budget import Clock
 from nesy.reasoning.readings.diagram import Diagram
+from nesy.reasoning.readings.distinct import distinct, packed
 from nesy.reasoning.readings.formula import And, Leaf, Loop, Port, Shape, Total, Value
 from nesy.reasoning.readings.order import choose_order
 
@@ -316,28 +317,14 @@ class _Frontier:
         size = level.size
         if size == 0:
             return np.zeros(0, np.int64)
-        rows: list[NDArray[np.generic]] = [*level.seen.values(), *level.mark.values()]
-        widths = [1] * len(rows)
+        columns: list[tuple[NDArray[np.generic], int]] = [(c, 1) for c in (*level.seen.values(), *level.mark.values())]
         for state in level.loop.values():
-            rows.extend(state.follows[i] >> 1 for i, atom in enumerate(state.atoms) if atom != _FREE)
-            widths.extend([len(state.atoms) - 1] * (len(rows) - len(widths)))
-        words: list[Index] = []
-        used = 63
-        for row, width in zip(rows, widths, strict=True):
-            if used + width > 63:
-                words.append(np.zeros(size, np.int64))
-                used = 0
-            words[-1] <<= width
-            words[-1] |= row.astype(np.int64)
-            used += width
+            width = len(state.atoms) - 1
+            columns += [(state.follows[i] >> 1, width) for i, atom in enumerate(state.atoms) if atom != _FREE]
+        words = packed(columns, size)
         words += [total.view(np.int64) for total in level.total.values()]
         words += list(level.count.values())
-        key = words[0] if words else np.zeros(size, np.int64)
-        for word in words[1:]:
-            _, ranks = _distinct(key)
-            values, other = _distinct(word)
-            key = ranks * len(values) + other
-        index, inverse = _distinct(key)
+        index, inverse = distinct(words, size)
         level.take(index)
         return inverse
 
@@ -432,17 +419,6 @@ class _Frontier:
 
 class _TooWide(Exception):
     """A loop has more unfinished atoms at once than a word has bits; nothing of that size compiles anyway."""
-
-
-def _distinct(key: Index) -> tuple[Index, Index]:
-    """Where each distinct value first stands in sorted order, and which of them each entry is: np.unique, but with
-    the faster sort that need not be stable."""
-    order = np.argsort(key)
-    ordered = key[order]
-    is_new = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    number = np.empty(len(key), np.int64)
-    number[order] = np.cumsum(is_new) - 1
-    return order[is_new], number
 
 
 def _latest(times: list[int], atoms: Sequence[int]) -> dict[int, int]:
