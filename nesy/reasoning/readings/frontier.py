@@ -15,7 +15,6 @@ diagrams", IEEE Trans. Reliability 2007; here for gates of any program instead o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import log2
 
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from nesy.reasoning.derivation import Index
 from nesy.reasoning.readings.budget import Clock
+from nesy.reasoning.readings.closure import ALWAYS, LoopPlan, LoopState, TooWide
 from nesy.reasoning.readings.diagram import Diagram
 from nesy.reasoning.readings.distinct import distinct, packed
 from nesy.reasoning.readings.formula import And, Leaf, Loop, Port, Shape, Total, Value
@@ -46,7 +46,7 @@ def compile_frontier(shape: Shape, clock: Clock) -> Diagram | None:
         return None
     try:
         return _Frontier(shape, order).run(clock)
-    except _TooWide:
+    except TooWide:
         return None
 
 
@@ -58,22 +58,6 @@ class Visit:
     inputs: list[int]  # positions in the gate's inputs
     is_first: bool
     is_last: bool
-
-
-@dataclass(slots=True)
-class LoopState:
-    """Which atoms of a loop follow from which. Each unfinished atom has a slot; slot 0 is what always holds.
-
-    Bit j of `follows[i, s]`: in state s, if the atom of slot i holds then so does that of slot j; reflexive and
-    transitive. A free slot follows from nothing.
-    """
-
-    atoms: list[int]  # of each slot; -1 in slot 0, _FREE in a free one
-    follows: NDArray[np.int64]  # [slots, S]
-
-
-_FREE = -2
-_MOST_SLOTS = 62  # bits of a word
 
 
 @dataclass(slots=True)
@@ -111,8 +95,7 @@ class _Frontier:
         self.visits: list[list[Visit]] = [[] for _ in range(len(self.order) + 1)]  # last: before the first step
         self.users: list[list[int]] = [[] for _ in gates]  # conjunctions that use a conjunction
         self.is_needed = [False] * len(gates)  # by something that is not a conjunction
-        self.last_in: dict[int, dict[int, int]] = {}  # loop -> atom -> the last step with an arc into it
-        self.last_out: dict[int, dict[int, int]] = {}
+        arc_times: dict[int, list[int]] = {}
         for number, gate in enumerate(gates):
             match gate:
                 case Leaf(branch, _):
@@ -126,11 +109,9 @@ class _Frontier:
                     self._visit_at(number, [self.done[i >> 1] for i in inputs])
                     for i in inputs:
                         self.is_needed[i >> 1] = True
-                case Loop(_, inputs, heads, tails):
-                    times = self._arc_times(gate)
-                    self._visit_at(number, times)
-                    self.last_in[number] = _latest(times, heads)
-                    self.last_out[number] = _latest(times, [a for tail in tails for a in tail or (-1,)])
+                case Loop(_, inputs, _, _):
+                    arc_times[number] = self._arc_times(gate)
+                    self._visit_at(number, arc_times[number])
                     for i in inputs:
                         self.is_needed[i >> 1] = True
                 case Value(below, _) | Port(below, _):
@@ -145,10 +126,15 @@ class _Frontier:
             on.setdefault(literal >> 1, []).append(literal)
         # Per step the conditions that may come to fail: those on gates that something happens to.
         self.due = [[c for visit in visits for c in on.get(visit.gate, ())] for visits in self.visits[:-1]]
-        self.ports: dict[int, set[int]] = {}  # the atoms of each loop that others look at
+        ports: dict[int, set[int]] = {}
         for number, gate in enumerate(gates):
             if isinstance(gate, Port) and (self.is_needed[number] or self.users[number]):
-                self.ports.setdefault(gate.loop, set()).add(gate.atom)
+                ports.setdefault(gate.loop, set()).add(gate.atom)
+        self.loops: dict[int, LoopPlan] = {}
+        for number, times in arc_times.items():
+            gate = gates[number]
+            assert isinstance(gate, Loop)
+            self.loops[number] = LoopPlan(gate, times, ports.get(number, ()))
 
     def _visit_at(self, number: int, times: list[int]) -> None:
         steps = sorted(set(times)) or [-1]
@@ -259,13 +245,8 @@ class _Frontier:
                 case Value(below, value):
                     self.value[visit.gate] = self._has_value(below, value)
                 case Port(below, atom):
-                    state = level.loop[below]
-                    if atom not in self.ports.get(below, ()):
-                        continue
-                    if atom in state.atoms:
-                        self.value[visit.gate] = (state.follows[0] >> state.atoms.index(atom) & 1).astype(bool)
-                    else:
-                        self.value[visit.gate] = np.zeros(level.size, bool)
+                    if atom in self.loops[below].ports:
+                        self.value[visit.gate] = level.loop[below].holds(atom)
                 case _:
                     pass
         if self.step < 0:
@@ -319,8 +300,7 @@ class _Frontier:
             return np.zeros(0, np.int64)
         columns: list[tuple[NDArray[np.generic], int]] = [(c, 1) for c in (*level.seen.values(), *level.mark.values())]
         for state in level.loop.values():
-            width = len(state.atoms) - 1
-            columns += [(state.follows[i] >> 1, width) for i, atom in enumerate(state.atoms) if atom != _FREE]
+            columns += state.columns()
         words = packed(columns, size)
         words += [total.view(np.int64) for total in level.total.values()]
         words += list(level.count.values())
@@ -361,69 +341,8 @@ class _Frontier:
         level = self.level
         state = level.loop.get(visit.gate)
         if state is None:
-            state = level.loop[visit.gate] = LoopState([-1], np.ones((1, level.size), np.int64))
+            state = level.loop[visit.gate] = LoopState.start(level.size)
         for i in visit.inputs:
-            tail = self._slot(state, gate.tails[i][0] if gate.tails[i] else -1)
-            head = self._slot(state, gate.heads[i])
-            # Whatever makes the tail hold makes hold whatever follows from the head.
-            holds_tail = state.follows >> tail & 1
-            state.follows |= -holds_tail & (state.follows[head] * self._read(gate.inputs[i]))
+            state.connect(gate.tails[i][0] if gate.tails[i] else ALWAYS, gate.heads[i], self._read(gate.inputs[i]))
         if self.done[visit.gate] > self.step:
-            self._leave(visit.gate, state)
-
-    def _slot(self, state: LoopState, atom: int) -> int:
-        """The slot of an atom; a new one if nothing is known of it yet."""
-        if atom in state.atoms:
-            return state.atoms.index(atom)
-        if _FREE not in state.atoms:
-            if len(state.atoms) == _MOST_SLOTS:
-                raise _TooWide
-            state.atoms.append(_FREE)
-            state.follows = np.concatenate([state.follows, np.zeros((1, self.level.size), np.int64)])
-        slot = state.atoms.index(_FREE)
-        state.atoms[slot] = atom
-        state.follows[slot] = 1 << slot
-        return slot
-
-    def _leave(self, number: int, state: LoopState) -> None:
-        """Forget atoms that no arc will touch again, and what cannot matter about the others."""
-        incoming = {a for a, time in self.last_in[number].items() if time > self.step}
-        useful = {a for a, time in self.last_out[number].items() if time > self.step} | self.ports.get(number, set())
-        follows = state.follows
-        sources = uses = kept = 1
-        for slot, atom in enumerate(state.atoms):
-            if atom >= 0 and (atom in incoming or atom in useful):
-                sources |= (atom in incoming) << slot
-                uses |= (atom in useful) << slot
-                kept |= 1 << slot
-        for slot, atom in enumerate(state.atoms):
-            if atom >= 0 and not kept >> slot & 1:
-                state.atoms[slot] = _FREE
-                follows[slot] = 0
-        follows &= kept
-        from_source = np.bitwise_or.reduce(follows[[i for i in range(len(state.atoms)) if sources >> i & 1]], axis=0)
-        for slot, atom in enumerate(state.atoms):
-            if atom >= 0 and not sources >> slot & 1:  # can it still come to hold?
-                follows[slot] &= -(from_source >> slot & 1)
-            if atom >= 0 and not uses >> slot & 1:  # can anything come of it?
-                is_useless = follows[slot] & uses == 0
-                follows &= ~(is_useless.astype(np.int64) << slot)
-        follows |= follows[0]  # what holds anyway follows from everything
-        ports = self.ports.get(number, set())
-        if ports.issubset(state.atoms):  # once all that others look at holds, nothing else matters
-            seen = sum(1 << state.atoms.index(atom) for atom in ports)
-            follows |= -((follows[0] & seen) == seen).astype(np.int64) & kept
-        for slot, atom in enumerate(state.atoms):
-            follows[slot] = follows[slot] | 1 << slot if atom != _FREE else 0
-
-
-class _TooWide(Exception):
-    """A loop has more unfinished atoms at once than a word has bits; nothing of that size compiles anyway."""
-
-
-def _latest(times: list[int], atoms: Sequence[int]) -> dict[int, int]:
-    """For each atom the last of its times."""
-    latest: dict[int, int] = {}
-    for time, atom in zip(times, atoms, strict=True):
-        latest[atom] = max(latest.get(atom, -1), time)
-    return latest
+            state.leave(self.loops[visit.gate], self.step)
