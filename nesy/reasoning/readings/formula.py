@@ -154,6 +154,22 @@ class FormulaMaker:
         return _Making(self).run(targets, conditions)
 
 
+@dataclass
+class _OpenLoop:
+    """A loop that is not a gate yet: what follows from one atom of it at a time still becomes an atom of it."""
+
+    atom: dict[int, int]  # of each node of the graph
+    arcs: dict[tuple[int, int, tuple[int, ...]], None]  # guard, head, tail
+    size: int
+
+    @property
+    def is_linear(self) -> bool:
+        return all(len(tail) <= 1 for _, _, tail in self.arcs)
+
+
+_OPEN = -1  # in a literal's place: the node is an atom of a loop that is not a gate yet
+
+
 class _Making:
     def __init__(self, maker: FormulaMaker):
         self.maker = maker
@@ -164,17 +180,20 @@ class _Making:
         self.choices: list[int] = []  # of each branch
         self.leaves: list[list[int]] = []
         self.totals: dict[int, int] = {}  # aggregate of the graph -> literal of its gate
+        self.loop: dict[int, _OpenLoop] = {}  # the loop that a node is an atom of
 
     def run(self, targets: Sequence[int], conditions: Sequence[int]) -> Formula:
         for literal in (*targets, *conditions):
             self._visit(literal >> 1)
+        asked = tuple(self._literal(t) for t in targets)
+        must_hold = self._conditions([self._literal(c) for c in conditions])
         shape = Shape(
             gates=tuple(self.gates),
             num_outcomes=tuple(len(leaves) for leaves in self.leaves),
             is_exhaustive=tuple(self._is_all(choice, len(self.leaves[b])) for choice, b in self.branch.items()),
             natural=tuple(b for _, b in sorted(self.branch.items())),
-            targets=tuple(self.literal[t >> 1] ^ (t & 1) for t in targets),
-            conditions=self._conditions([self.literal[c >> 1] ^ (c & 1) for c in conditions]),
+            targets=asked,
+            conditions=must_hold,
         )
         return Formula(shape, tuple(self.branch), tuple(tuple(leaves) for leaves in self.leaves), self._kin())
 
@@ -252,15 +271,21 @@ class _Making:
             self.literal[node] = self._value(node)
         elif others or any(2 * node in body for body in self.maker.bodies(node)):
             self._loop(members)
-        else:
+        elif not self._joins(node):
             self.literal[node] = self._disjunction(node)
+
+    def _literal(self, literal: int) -> int:
+        """The formula's literal for one of the graph."""
+        node = literal >> 1
+        if self.literal[node] == _OPEN:
+            self._close(self.loop[node])
+        return self.literal[node] ^ (literal & 1)
 
     def _disjunction(self, node: int) -> int:
         """One of a node's derivations holds."""
-        literal = self.literal
         refused: list[int] = []
         for body in self.maker.bodies(node):
-            parts = [literal[b >> 1] ^ (b & 1) for b in body]
+            parts = [self._literal(b) for b in body]
             way = parts[0] if len(parts) == 1 else self._and(parts)
             if way == TRUE:
                 return TRUE
@@ -329,7 +354,7 @@ class _Making:
         number = maker.aggregate_of[node]
         if number not in self.totals:
             aggregate = maker.graph.aggregates[number]
-            inputs = tuple(self.literal[element] for element in maker.elements[number])
+            inputs = tuple(self._literal(2 * element) for element in maker.elements[number])
             self.totals[number] = self._gate(Total(aggregate.function, inputs, tuple(aggregate.weight.tolist())))
         return self._gate(Value(self.totals[number] >> 1, maker.value_of[node]))
 
@@ -339,11 +364,46 @@ class _Making:
         for node in members:
             for body in self.maker.bodies(node):
                 tail = tuple(sorted({atom[b >> 1] for b in body if b >> 1 in atom}))
-                guard = self._and([self.literal[b >> 1] ^ (b & 1) for b in body if b >> 1 not in atom])
+                guard = self._and([self._literal(b) for b in body if b >> 1 not in atom])
                 if guard != FALSE and atom[node] not in tail:
                     arcs[guard, atom[node], tail] = None
-        loop = self._gate(
-            Loop(len(members), tuple(a[0] for a in arcs), tuple(a[1] for a in arcs), tuple(a[2] for a in arcs))
-        )
-        for node in members:
-            self.literal[node] = self._gate(Port(loop >> 1, atom[node]))
+        loop = _OpenLoop(atom, arcs, len(members))
+        self.loop.update(dict.fromkeys(members, loop))
+        self.literal.update(dict.fromkeys(members, _OPEN))
+
+    def _joins(self, node: int) -> bool:
+        """Make a node an atom of the loop that it follows from, if each of its derivations needs one atom at most."""
+        loops: dict[int, _OpenLoop] = {}
+        arcs: dict[tuple[int, tuple[int, ...]], None] = {}  # guard, tail
+        for body in self.maker.bodies(node):
+            inside = [b for b in body if self.literal[b >> 1] == _OPEN]
+            loops.update((id(self.loop[b >> 1]), self.loop[b >> 1]) for b in inside)
+            if len(inside) > 1 or any(b & 1 for b in inside) or len(loops) > 1:
+                return False
+            guard = self._and([self._literal(b) for b in body if b not in inside])
+            if guard == TRUE and not inside:
+                return False
+            if guard != FALSE:
+                arcs[guard, tuple(self.loop[b >> 1].atom[b >> 1] for b in inside)] = None
+        if not any(tail for _, tail in arcs):
+            return False
+        (loop,) = loops.values()
+        if not loop.is_linear:
+            return False
+        ((guard, tail), *others) = arcs
+        if guard == TRUE and not others:
+            loop.atom[node] = tail[0]
+        else:
+            loop.atom[node] = loop.size
+            loop.arcs.update(dict.fromkeys((guard, loop.size, tail) for guard, tail in arcs))
+            loop.size += 1
+        self.loop[node] = loop
+        self.literal[node] = _OPEN
+        return True
+
+    def _close(self, loop: _OpenLoop) -> None:
+        """Make a loop a gate, and what others may see of it."""
+        heads, tails = tuple(head for _, head, _ in loop.arcs), tuple(tail for _, _, tail in loop.arcs)
+        gate = self._gate(Loop(loop.size, tuple(guard for guard, _, _ in loop.arcs), heads, tails)) >> 1
+        for node, atom in loop.atom.items():
+            self.literal[node] = self._gate(Port(gate, atom))
