@@ -40,9 +40,10 @@ def compile_frontier(shape: Shape, clock: Clock) -> Diagram | None:
     """The diagram of a formula; None where a loop is not linear or the budget does not suffice."""
     if any(isinstance(gate, Loop) and not gate.is_linear for gate in shape.gates):
         return None
-    order, size = choose_order(shape)
     has_loop = any(isinstance(gate, Loop) for gate in shape.gates)
-    if has_loop and size + _PER_LOOP > log2(clock.budget.nodes):
+    enough = log2(clock.budget.nodes) - _PER_LOOP * has_loop
+    order, size = choose_order(shape, enough)
+    if has_loop and size > enough:
         return None
     try:
         return _Frontier(shape, order).run(clock)
