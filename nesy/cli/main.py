@@ -175,6 +175,9 @@ def ask(
         Path | None, typer.Option(metavar="FILE", help="Where the answers to --input go, a line of JSON each")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="With --input: also say why, in each line")] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, help="With --input: processes that answer (needs the extra `distributed`)")
+    ] = 1,
     device: Device = "auto",
     top: Top = 1,
     change: Change = False,
@@ -204,6 +207,7 @@ def ask(
             device=device,
             abstain_below=abstain_below,
             explain=explain,
+            workers=workers,
         )
         if out is not None:
             _print_json(asked.to_dict()) if as_json else print(asked)

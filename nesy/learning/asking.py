@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,6 +24,7 @@ from nesy.errors import DataError, InconsistentError
 from nesy.hub import run_place
 from nesy.learning.abstention import Expectation, expected_error
 from nesy.learning.batches import names_of
+from nesy.learning.distributed import map_in_order
 from nesy.learning.files import kind_of, read_records
 from nesy.learning.importers import input_column
 from nesy.learning.progress import reporter
@@ -84,13 +86,16 @@ def ask_all(
     device: str = "auto",
     abstain_below: float | None = None,
     explain: bool = False,
+    workers: int = 1,
     progress: bool = True,
 ) -> Asked:
     """Answer every question of a file into `out`, whole or not at all; without it, to standard output.
 
     A question is a line of a .jsonl, .csv or .tsv file with the columns that the encoder reads, or of a .txt file what
     `ask` takes. Each line of the answer has the question's place, the most probable answer and all answers with their
-    probabilities; with `explain`, why.
+    probabilities; with `explain`, why. With several `workers` the parts of the file are answered by as many processes
+    (Ray; on a cluster, `run` has to be a place that each machine can read, or a hub id): the same lines in the same
+    order, and a part whose process is killed is answered again.
 
     Raises: RunError; DataError that names the line; nothing is written then.
     """
@@ -102,12 +107,18 @@ def ask_all(
     counts = {"abstained": 0, "impossible": 0}
     with reporter(progress and place is not None) as report, _lines_to(place) as write:
         report.stage("asking", -(-len(asked) // _PART))
-        for part in parts_of(asked):
-            for line in answer_part(model, part, abstain_below=abstain_below, explain=explain):
+        answer = partial(answer_part, abstain_below=abstain_below, explain=explain)
+        answers = (
+            map_in_order(partial(_worker, str(run), device, answer), parts_of(asked), workers)
+            if workers > 1
+            else (answer(model, part) for part in parts_of(asked))
+        )
+        for lines in answers:
+            for line in lines:
                 counts["abstained"] += bool(line.get("abstains"))
                 counts["impossible"] += "impossible" in line
                 write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
-            report.step(len(part))
+            report.step(len(lines))
     return Asked(len(asked), **counts, file=place, expected=expected)
 
 
@@ -154,6 +165,13 @@ def parts_of(questions: Sequence[Question]) -> Iterator[Sequence[Question]]:
     """The questions in parts, in order."""
     for start in range(0, len(questions), _PART):
         yield questions[start : start + _PART]
+
+
+def _worker(
+    run: str, device: str, answer: Callable[[Model, Sequence[Question]], list[Line]]
+) -> Callable[[Sequence[Question]], list[Line]]:
+    """What a process of its own answers parts with: the model, loaded there once."""
+    return partial(answer, Model.from_pretrained(run, device=device))
 
 
 def answer_part(
