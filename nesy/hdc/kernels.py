@@ -75,16 +75,16 @@ def _two_digits(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Each row as scale · (256 high + low) with int8 digits. Shapes: [A, K] -> [A, K], [A, K], [A, 1]"""
     high, low = _on_huge_pages(a.shape, torch.int8), _on_huge_pages(a.shape, torch.int8)
     scale = torch.empty(len(a), 1, dtype=a.dtype)
-    spare, spare_steps = torch.empty(8, a.shape[1]), torch.empty(8, a.shape[1], dtype=torch.int16)
-    for i in range(0, len(a), 8):  # a cacheful of rows at a time
-        rows = a[i : i + 8]
+    spare, spare_steps = torch.empty(4, a.shape[1]), torch.empty(4, a.shape[1], dtype=torch.int16)
+    for i in range(0, len(a), 4):  # a cacheful of rows at a time
+        rows = a[i : i + 4]
         here = torch.maximum(rows.amax(-1, keepdim=True), -rows.amin(-1, keepdim=True)).div_(_LARGEST)
         scaled, steps = spare[: len(rows)], spare_steps[: len(rows)]
         torch.mul(rows, torch.where(here > 0, 1 / here, 0), out=scaled)
         steps.copy_(scaled.round_())
-        low[i : i + 8] = steps  # wraps to the last digit, -128 .. 127
-        high[i : i + 8] = steps.add_(128).bitwise_right_shift_(8)
-        scale[i : i + 8] = here
+        low[i : i + 4] = steps  # wraps to the last digit, -128 .. 127
+        high[i : i + 4] = steps.add_(128).bitwise_right_shift_(8)
+        scale[i : i + 4] = here
     return high, low, scale
 
 
