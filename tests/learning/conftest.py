@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nesy.learning.training import train
+
 PROGRAM = """\
 #input token(index, word).
 #neural leans(T) -> {positive, negative} :- token(T, _).
@@ -59,16 +61,37 @@ def rows(count: int, seed: int) -> list[dict[str, object]]:
     return made
 
 
-@pytest.fixture
-def mood(tmp_path: Path) -> Path:
-    """The task folder."""
-    folder = tmp_path / "mood"
+def write_mood(folder: Path) -> Path:
+    """Write the task folder."""
     folder.mkdir()
     (folder / "task.toml").write_text(TASK)
     (folder / "program.nesy").write_text(PROGRAM)
     for name, count, seed in (("train", 120, 1), ("test", 30, 2)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(count, seed)))
     return folder
+
+
+@pytest.fixture
+def mood(tmp_path: Path) -> Path:
+    """The task folder."""
+    return write_mood(tmp_path / "mood")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the task after one epoch, for tests that only read it."""
+    place = tmp_path_factory.mktemp("trained")
+    return train(write_mood(place / "mood"), place / "run", epochs=1, progress=False).folder
+
+
+@pytest.fixture(scope="session")
+def half_trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run after one epoch at a tiny step size: some of its answers are wrong, and its test rows have brackets."""
+    place = tmp_path_factory.mktemp("half-trained")
+    task = write_mood(place / "mood")
+    for file, old, new in (("task.toml", "rate = 5e-2", "rate = 1e-6"), ("test.jsonl", '"good', '"<b>good</b>')):
+        (task / file).write_text((task / file).read_text().replace(old, new, 1 if file == "task.toml" else -1))
+    return train(task, place / "run", epochs=1, progress=False).folder
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ TEXTS = ["good soup", "bad room food", "awful", "good soup food", "lovely"]
 
 
 @pytest.fixture
-def run(mood: Path, tmp_path: Path) -> Path:
-    return train(mood, tmp_path / "run", epochs=1, progress=False).folder
+def run(trained: Path) -> Path:
+    return trained
 
 
 @pytest.fixture

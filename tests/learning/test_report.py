@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -45,15 +44,6 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
-
-
-@pytest.fixture
-def half_trained(mood: Path, tmp_path: Path, edit: Callable[[Path, str, str], None]) -> Path:
-    """A run after one epoch at a tiny step size: some of its answers are wrong."""
-    edit(mood / "task.toml", "learning_rate = 5e-2", "learning_rate = 1e-6")
-    text = (mood / "test.jsonl").read_text().replace('"good', '"<b>good</b>')
-    (mood / "test.jsonl").write_text(text)
-    return train(mood, tmp_path / "run", epochs=1, progress=False).folder
 
 
 def test_the_page_needs_nothing_else_and_shows_the_figures(half_trained: Path, tmp_path: Path) -> None:
