@@ -74,6 +74,7 @@ class Prepared:
     target: Tensor
     concepts: tuple[Concept, ...]
     statements: Statements
+    column: Mapping[str, int]  # of each answer of the batch, by its text
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -154,13 +155,15 @@ def prepare(
     except DataError as error:
         raise DataError(_blame(model, rows, error)) from None
     names.extend(batch.answers)
+    column = {str(atom): i for i, atom in enumerate(batch.answers)}
     return Prepared(
         tuple(rows),
         torch.tensor(list(index)),
         batch,
-        _target(rows, batch, names),
+        _target(rows, column, names),
         _concepts(model, rows, batch),
-        _statements(rows, batch, names),
+        _statements(rows, batch, column, names),
+        column,
     )
 
 
@@ -170,12 +173,12 @@ def refill(template: Prepared, rows: Sequence[Row], index: Sequence[int], names:
     Their concepts are left out: training has no use for them unless it learns from them.
     """
     batch = replace(template.batch, payloads=tuple(row.payload for row in rows))
-    target, statements = _target(rows, batch, names), _statements(rows, batch, names)
-    return Prepared(tuple(rows), torch.tensor(list(index)), batch, target, (), statements)
+    column = template.column
+    target, statements = _target(rows, column, names), _statements(rows, batch, column, names)
+    return Prepared(tuple(rows), torch.tensor(list(index)), batch, target, (), statements, column)
 
 
-def _target(rows: Sequence[Row], batch: Batch, names: AnswerNames) -> Tensor:
-    column = {str(atom): i for i, atom in enumerate(batch.answers)}
+def _target(rows: Sequence[Row], column: Mapping[str, int], names: AnswerNames) -> Tensor:
     target = []
     for row in rows:
         text = names.text_of(row.answer) if row.answer is not None else None
@@ -183,8 +186,7 @@ def _target(rows: Sequence[Row], batch: Batch, names: AnswerNames) -> Tensor:
     return torch.tensor(target)
 
 
-def _statements(rows: Sequence[Row], batch: Batch, names: AnswerNames) -> Statements:
-    column = {str(atom): i for i, atom in enumerate(batch.answers)}
+def _statements(rows: Sequence[Row], batch: Batch, column: Mapping[str, int], names: AnswerNames) -> Statements:
     past = len(batch.graph.query)
     found = []
     for place, row in enumerate(rows):
