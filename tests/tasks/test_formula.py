@@ -13,6 +13,8 @@ from nesy.errors import DataError, TaskError
 from nesy.language.core import Signature
 from nesy.learning.generators import formula
 from nesy.perception import Encoder
+from nesy.perception.image.operators import operator_picture
+from nesy.perception.image.sources import find_pictures
 
 SIGNS = ("plus", "minus", "times", "over")
 VALUES = (*range(10), *SIGNS)
@@ -68,14 +70,19 @@ def test_training_formulas_change_with_seed_and_epoch_and_test_formulas_never():
 
 
 def test_drawn_operators_are_told_apart_by_their_nearest_mean():
-    random = np.random.default_rng(0)
-    drawn = {sign: np.stack([formula.drawn_operator(sign, 8, random) for _ in range(200)]) for sign in SIGNS}
+    drawn = {sign: np.stack([operator_picture(sign, n).pixels for n in range(200)]) for sign in SIGNS}
     means = np.stack([pictures[:100].mean(0) for pictures in drawn.values()])
     for number, pictures in enumerate(drawn.values()):
         assert pictures.min() >= 0 and pictures.max() <= 1
         distance = ((pictures[100:, None] - means[None]) ** 2).sum((2, 3))
         assert (distance.argmin(1) == number).mean() > 0.85
         assert pictures[100:].std(0).max() > 0.1  # no two alike
+
+
+def test_each_picture_of_a_row_can_be_asked_for_by_its_name():
+    row = formula.rows("test", 0, 0)[-1]
+    found = find_pictures(" ".join(picture.name for picture in row["images"]))
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(found, row["images"], strict=True))
 
 
 def idx(array):

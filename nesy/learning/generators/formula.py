@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from nesy.errors import DataError, TaskError
 from nesy.learning.generators.digits import split_pictures
+from nesy.perception.image.operators import OPERATORS, operator_picture
 from nesy.perception.image.picture import Picture
 from nesy.perception.image.sources import idx_pictures, read_idx
 
-OPERATORS = ("plus", "minus", "times", "over")
 _CLASSES = {
     "addition_plus": "plus",
     "subtraction_minus": "minus",
@@ -36,6 +36,7 @@ _CLASSES = {
 }
 _LENGTHS = (1, 3, 5, 7)
 _SPLITS = {"train": 0, "dev": 1, "test": 2}
+_NUM_DRAWN = 1_000_000  # operators that are drawn for a split
 
 Draw: TypeAlias = Callable[[str, np.random.Generator], Picture]
 
@@ -59,7 +60,7 @@ def rows(
         raise TaskError(f"the option `longest` of the generator `formula` must be 1, 3, 5 or 7, not {longest}")
     random = np.random.default_rng((seed, epoch, _SPLITS[split]))
     source, pixels, labels, chosen = split_pictures(split, str(Path(path) / digits) if path else "")
-    draw = _of_folder(Path(path) / operators, split) if path else _drawn(pixels.shape[1])
+    draw = _of_folder(Path(path) / operators, split) if path else _drawn(split)
     lengths = [length for length in _LENGTHS if split != "train" or length <= longest]
     order = random.permutation(chosen)
     count = len(order) // sum((length + 1) // 2 for length in lengths)
@@ -109,6 +110,12 @@ def worth(marks: Sequence[str]) -> Fraction:
     return total + term
 
 
+def _drawn(split: str) -> Draw:
+    """Operators drawn anew; no two splits share one."""
+    first = _SPLITS[split] * _NUM_DRAWN
+    return lambda operator, random: operator_picture(operator, first + int(random.integers(_NUM_DRAWN)))
+
+
 # -- operators of a data set -----------------------------------------------------------------------------
 
 
@@ -154,41 +161,3 @@ def _read_operators(folder: Path, part: str) -> _Operators:
     if empty:
         raise DataError(f"{images}: too few pictures of {', '.join(empty)}")
     return _Operators(images, pixels, of)
-
-
-# -- operators drawn here --------------------------------------------------------------------------------
-
-# Strokes from (x, y) to (x, y) in a square from -1 to 1, y downwards; a dot is a stroke without length.
-_STROKES = {
-    "plus": ((-0.6, 0.0, 0.6, 0.0), (0.0, -0.6, 0.0, 0.6)),
-    "minus": ((-0.6, 0.0, 0.6, 0.0),),
-    "times": ((-0.5, -0.5, 0.5, 0.5), (-0.5, 0.5, 0.5, -0.5)),
-    "over": ((-0.6, 0.0, 0.6, 0.0), (0.0, -0.55, 0.0, -0.55), (0.0, 0.55, 0.0, 0.55)),
-}
-_FINE = 4  # subpixels along each side of a pixel
-
-
-def _drawn(side: int) -> Draw:
-    return lambda operator, random: Picture(operator, drawn_operator(operator, side, random))
-
-
-def drawn_operator(operator: str, side: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """An operator as a pen might draw it: strokes with ends that tremble, moved, slanted and more or less thick.
-
-    Shapes: -> [side, side] in 0..1
-    """
-    place = (np.arange(side * _FINE) + 0.5) / (side * _FINE) * 2 - 1
-    x, y = np.meshgrid(place, place)
-    angle, width = random.uniform(-0.15, 0.15), random.uniform(0.13, 0.2)
-    moved = random.uniform(-0.1, 0.1, 2)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * random.uniform(0.9, 1.2)
-    ink = np.zeros_like(x)
-    for stroke in _STROKES[operator]:
-        ends = np.array(stroke).reshape(2, 2)
-        a, b = (ends + random.normal(0, 0.04, (2, 2))) @ turn.T + moved
-        along = b - a
-        share = ((x - a[0]) * along[0] + (y - a[1]) * along[1]) / max(float(along @ along), 1e-9)
-        share = np.clip(share, 0, 1)
-        distance = np.hypot(x - a[0] - share * along[0], y - a[1] - share * along[1])
-        ink = np.maximum(ink, distance < width)
-    return ink.reshape(side, _FINE, side, _FINE).mean((1, 3)).astype(np.float32)

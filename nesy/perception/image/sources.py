@@ -1,7 +1,7 @@
-"""Pictures by name: of a data set that ships with a package, or of an IDX file.
+"""Pictures by name: of a data set that ships with a package, drawn by nesy, or of an IDX file.
 
-`digits:12` is picture 12 of scikit-learn's handwritten digits; `PATH.idx3-ubyte.gz:12` is picture 12 of an IDX
-file (the format of MNIST).
+`digits:12` is picture 12 of scikit-learn's handwritten digits, `plus:7` an operator that is drawn;
+`PATH.idx3-ubyte.gz:12` is picture 12 of an IDX file (the format of MNIST).
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesy.errors import DataError
+from nesy.perception.image.operators import OPERATORS, operator_picture
 from nesy.perception.image.picture import Picture
 
+_MOST_DIGITS = 18  # of a drawing's number, which seeds its pen
 _LARGEST_IDX = 1 << 28  # bytes after unpacking: five times all of MNIST
 
 
@@ -35,6 +37,8 @@ def _find(name: str) -> Picture:
     source, colon, number = name.rpartition(":")
     if not colon or not number.isdecimal():
         raise DataError(f"`{name}` names no picture: write SOURCE:NUMBER, such as digits:12 or FILE.idx3-ubyte.gz:12")
+    if source in OPERATORS and len(number) <= _MOST_DIGITS:
+        return operator_picture(source, int(number))
     pixels = digits()[0] if source == "digits" else idx_pictures(Path(source))
     if int(number) >= len(pixels):
         raise DataError(f"{source} has {len(pixels):,} pictures, from 0: there is no number {number}")
