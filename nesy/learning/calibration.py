@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nesy.errors import InconsistentError
 from nesy.learning.batches import Prepared
 from nesy.learning.losses import normalised
 from nesy.model import Model
@@ -27,7 +28,8 @@ def calibrate(model: Model, dev: Sequence[Prepared]) -> bool:
         return False
     model.eval()
     with torch.no_grad():
-        scores = [model.scores(one.batch) for one in dev]
+        # In double precision: a temperature that is only tried may make an encoder sure of what no world allows.
+        scores = [{name: score.double() for name, score in model.scores(one.batch).items()} for one in dev]
     before = model.temperatures.log.clone()
     log = torch.zeros_like(before, requires_grad=True)
 
@@ -54,6 +56,9 @@ def calibrate(model: Model, dev: Sequence[Prepared]) -> bool:
         optimizer.step(closure)
         last = float(loss().detach())
         model.temperatures.log = log.detach().clamp(-_WIDEST, _WIDEST).clone()
+    except InconsistentError:  # tried all the same: there is nothing to be gained that way
+        model.temperatures.log = before
+        return False
     except BaseException:
         model.temperatures.log = before
         raise

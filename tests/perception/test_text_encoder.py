@@ -238,3 +238,58 @@ def test_a_damaged_configuration_is_refused(damage):
     del config[damage]
     with pytest.raises(RunError, match="the configuration of the text encoder is damaged"):
         TextEncoder.from_config(config)
+
+
+EDIT = Signature("edit", 3)
+WIDER = Neural("wider", ("V", "W"), None)
+TWO = [{"first": "He has a good dog.", "second": "He has an animal."}, {"first": "tiny dog", "second": "tiny dog"}]
+
+
+def of_two_texts(**options):
+    return build(neural=(WIDER,), inputs=(TOKEN, EDIT), payloads=TWO, field="first", against="second", **options)
+
+
+def test_of_two_texts_the_first_gives_words_and_the_second_edits():
+    facts = of_two_texts().facts(TWO[0])
+    assert facts[TOKEN] == [(0, "he"), (1, "has"), (2, "a"), (3, "good"), (4, "dog"), (5, ".")]
+    assert facts[EDIT] == [(3, "good dog", "animal")]
+    assert of_two_texts().facts(TWO[1])[EDIT] == []
+
+
+def test_two_typed_texts_stand_on_both_sides_of_an_arrow():
+    assert of_two_texts().payload_of("a dog => an animal") == {"first": "a dog", "second": "an animal"}
+    with pytest.raises(DataError, match="two texts are read, typed as FIRST => SECOND: 'a dog'"):
+        of_two_texts().payload_of("a dog")
+
+
+@pytest.mark.parametrize("kind", [{"against": "second"}, {"inputs": (TOKEN, EDIT)}])
+def test_a_second_text_and_the_predicate_of_edits_come_together(kind):
+    message = r"the option `against` of \[encoder\] names a second text, and `#input edit\(index, old, new\).` says how"
+    with pytest.raises(TaskError, match=message):
+        build(payloads=TWO, field="first", **kind)
+
+
+@pytest.mark.parametrize("options", [{}, {"rank": 8}, {"context": 1, "whole": True}])
+def test_a_pair_of_words_scores_by_its_words_and_their_order_alone(options):
+    encoder = of_two_texts(**options)
+    pairs = [("dog", "animal"), ("animal", "dog"), ("good dog", "animal")]
+    alone = [ask(encoder, TWO, (0, pair), predicate="wider") for pair in pairs]
+    together = ask(encoder, TWO, (1, pairs[2]), (0, pairs[0]), (1, pairs[1]), predicate="wider")
+    torch.testing.assert_close(together[[1, 2, 0]], torch.cat(alone))
+    assert len({round(score.item(), 5) for score in alone}) == 3
+
+
+def test_the_shares_of_a_pairs_pieces_and_the_offset_are_its_score():
+    encoder = of_two_texts()
+    found = encoder.influence(TWO[0], "wider", ("dog", "animal"), 0)
+    score = ask(encoder, TWO, (0, ("dog", "animal")), predicate="wider").item()
+    assert sum(share for _, share in found.parts) + found.offset == pytest.approx(score, abs=1e-5)
+    assert encoder.sighting(TWO[0], "wider", ("dog", "animal")) == Sighting("dog => animal")
+
+
+def test_roles_are_kept_with_the_weights():
+    encoder = of_two_texts()
+    again = TextEncoder.from_config(encoder.config())
+    again.load_state_dict(encoder.state_dict())
+    key = (0, ("dog", "animal"))
+    assert torch.equal(ask(encoder, TWO, key, predicate="wider"), ask(again.eval(), TWO, key, predicate="wider"))

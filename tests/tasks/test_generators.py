@@ -1,10 +1,13 @@
 """The generators of the shipped tasks: what their rows promise."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 
 from nesy.errors import DataError, TaskError
-from nesy.learning.generators import digits, negation
+from nesy.learning.generators import digits, monli, monotonicity, negation
 from nesy.perception.image.sources import digits as all_digits
 from nesy.perception.text.words import split_words
 
@@ -134,3 +137,88 @@ def test_a_folder_without_the_two_idx_files_is_refused(tmp_path):
     (tmp_path / "labels.idx1-ubyte").write_bytes(idx(np.array([1, 2, 77])))
     with pytest.raises(DataError, match="expected a digit for each of the 3 pictures"):
         digits.rows("train", 0, 0, path=str(tmp_path))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_second_sentence_follows_as_its_words_and_negations_say(split):
+    for row in monotonicity.rows(split, 3, 0, train=300, test=300):
+        (old, new, is_wider), (_, _, is_narrower) = row["concepts"]["wider"]
+        turned = int(row["kind"].removeprefix("turned "))
+        negations = re.findall(r"\b(not|no|never|without|nobody|lie|false|wrong)\b", row["sentence1"].lower())
+        assert len(negations) >= turned
+        assert row["gold_label"] == ("entailment" if (is_wider if turned % 2 else is_narrower) == "yes" else "neutral")
+        pattern = rf"\ban? {old}\b|\b{old}\b"
+        assert re.sub(pattern, "_", row["sentence1"]) == re.sub(rf"\ban? {new}\b|\b{new}\b", "_", row["sentence2"])
+
+
+def test_test_sentences_have_words_and_frames_of_their_own():
+    def words(split):
+        rows = monotonicity.rows(split, 0, 0, train=3000, test=600)
+        return {word for row in rows for word in row["concepts"]["wider"][0][:2]}
+
+    assert words("train") < words("test")
+    assert len(words("test") - words("train")) >= 30
+
+
+def monli_row(frame, old, new, label):
+    return {
+        "sentence1": frame.format(old), "sentence2": frame.format(new), "gold_label": label,
+        "sentence1_lex": old, "sentence2_lex": new,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def monli_folder(tmp_path):
+    frames = [("He is not near a {}.", "tree", ("cedar", "oak")), ("She sees not one {}.", "dog", ("poodle", "pug")),
+              ("I do not own a {}.", "tree", ("pine",)), ("We do not eat {}.", "fruit", ("plums",))]  # fmt: skip
+    negated = [monli_row(frame, wide, one, "entailment") for frame, wide, narrow in frames for one in narrow]
+    plain = [
+        monli_row("There is a {}.", "poodle", "dog", "entailment"),
+        monli_row("A {}.", "cat", "animal", "entailment"),
+    ]
+    for name, rows in (("pmonli", plain), ("nmonli_train", negated)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def test_a_fold_of_monli_shares_no_frame_and_no_pair_of_words_with_its_training_rows(monli_folder):
+    tested = []
+    for fold in range(3):
+        read = monli.read(monli_folder, fold, 3)
+        pairs = {name: {frozenset(row["concepts"]["wider"][0][:2]) for row in read[name]} for name in read}
+        assert not pairs["train"] & pairs["test"]
+        tested += [row["sentence1"] for row in read["test"]]
+    lines = (monli_folder / "nmonli_train.jsonl").read_text().splitlines()
+    assert sorted(tested) == sorted(json.loads(line)["sentence1"] for line in lines)
+    largest = {row["sentence1"] for row in monli.read(monli_folder, 0, 3)["test"]}
+    assert {"He is not near a tree.", "I do not own a tree."} <= largest  # frames that share a wider word stay together
+
+
+def test_a_file_called_test_is_the_test(monli_folder):
+    rows = [monli_row("There is not a {}.", "tree", "elm", "entailment")]
+    (monli_folder / "nmonli_test.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    read = monli.read(monli_folder, 0, 4)
+    assert [row["sentence2"] for row in read["test"]] == ["There is not a elm."]
+    assert len(read["train"]) == 8
+
+
+def test_edited_sentences_take_the_place_of_the_originals_and_replaced_syllables_are_mended(tmp_path):
+    header = "sentence1,sentence2,gold_label,sentence1_lex,sentence2_lex,group_index,"
+    header += "sentence1_edited,sentence2_edited,gold_label_edited\n"
+    row = "He has not a hat.,He has not a fez.,entailment,hat,fez,7,"
+    row += "It is not so that he has not a hat.,It is not so tfez he has not a fez.,neutral\n"
+    (tmp_path / "two_scoped.csv").write_text(header + row)
+    (found,) = monli.read(tmp_path, 0, 1)["test"]
+    assert found["sentence2"] == "It is not so that he has not a fez."
+    assert (found["gold_label"], found["kind"], found["group"]) == ("neutral", "two_scoped", "7")
+    assert found["concepts"] == {"wider": [["hat", "fez", "yes"], ["fez", "hat", "no"]]}
+
+
+def test_a_folder_without_such_files_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no .jsonl or .csv files with sentence1, sentence2 and gold_label"):
+        monli.read(tmp_path, 0, 4)
+    (tmp_path / "rows.jsonl").write_text('{"text": "good"}\n')
+    with pytest.raises(DataError, match="the row lacks the columns sentence1, sentence2, gold_label or sentence1_lex"):
+        monli.read(tmp_path, 0, 4)
+    with pytest.raises(TaskError, match="the option `fold` of the generator `monotonicity` must be from 0 to 3, not 4"):
+        monotonicity.rows("train", 0, 0, path=str(tmp_path), fold=4)

@@ -9,6 +9,7 @@ import torch
 import nesy
 from nesy.language.core import Signature
 from nesy.perception import Encoder, Keys
+from nesy.perception.text.edits import edits
 from nesy.perception.text.words import split_words
 
 TOKEN = Signature("token", 2)
@@ -139,3 +140,84 @@ def test_the_sum_of_two_digits_is_the_convolution_of_their_distributions():
         expected = np.convolve(p[2 * row], p[2 * row + 1])
         found = {str(atom): float(value) for atom, value in zip(out.answers, out.p[row], strict=True)}
         assert found == pytest.approx({f"sum({s})": expected[s] for s in range(19)})
+
+
+WIDER = {("tree", "cedar"), ("cedar tree", "tall cedar tree"), ("animal", "dog")}
+EDIT = Signature("edit", 3)
+
+
+class KnowingWords(Knowing):
+    """Which words are wider is known; nothing but `likes` ends a relative clause."""
+
+    def facts(self, payload):
+        first, second = (split_words(payload[name]).words for name in ("sentence1", "sentence2"))
+        return {TOKEN: list(enumerate(first)), EDIT: [*edits(first, second)]}
+
+    def forward(self, payloads, requests):
+        words = [split_words(payload["sentence1"]).words for payload in payloads]
+        found = {}
+        for name, keys in requests.items():
+            places = zip(keys.sample.tolist(), keys.key, strict=True)
+            known = [k in WIDER if name == "wider" else words[s][k[0]] == "likes" for s, k in places]
+            score = torch.tensor(known, dtype=torch.float64)[:, None] * 100 - 50
+            found[name] = torch.cat([score, -score], 1) if name == "wider" else score
+        return found
+
+
+def chance_of_entailment(first, second):
+    model = nesy.Model(nesy.load("tasks/monotonicity/program.nesy"), KnowingWords())
+    with torch.no_grad():
+        out = model(model.prepare([{"sentence1": first, "sentence2": second}]))
+    return out.of(["label(entailment)"]).item()
+
+
+UP = 0.0  # how surely the direction is turned where the word stands; both "not" of a sentence are one chance
+DENIED = 0.9
+
+
+@pytest.mark.parametrize(
+    ("frame", "turned"),
+    [
+        ("There is a {}.", UP),
+        ("There is not a {}.", NOT),
+        ("A man is not next to a {}.", NOT),
+        ("It is not the case that there is a {}.", NOT),
+        ("It is a lie that there is a {}.", DENIED),
+        ("It is not true that there is not a {}.", UP),
+        ("To say that there is not a {} is false.", NOT * (1 - DENIED) + DENIED * (1 - NOT)),
+        ("There is a {}, but it is not old.", UP),
+        ("He is not old, and there is a {}.", UP),
+        ("He is not here when there is a {}.", UP),
+        ("The boy who is not old likes a {}.", UP),
+        ("The boy who is not old does not like a {}.", NOT),
+        ("The boy not wearing a hat is next to a {}.", UP),
+        ("The boy who does not see a {} is old.", NOT),
+    ],
+)
+def test_each_negation_that_reaches_the_word_turns_the_direction(frame, turned):
+    wide, narrow = frame.format("tree"), frame.format("cedar")
+    assert chance_of_entailment(narrow, wide) == pytest.approx(1 - turned, abs=1e-6)
+    assert chance_of_entailment(wide, narrow) == pytest.approx(turned, abs=1e-6)
+
+
+def test_words_left_out_say_less_and_under_a_negation_more():
+    assert chance_of_entailment("There is a tall cedar.", "There is a cedar.") == pytest.approx(1)
+    assert chance_of_entailment("There is a cedar.", "There is a tall cedar.") == pytest.approx(0)
+    assert chance_of_entailment("There is not a cedar.", "There is not a tall cedar.") == pytest.approx(NOT)
+    assert chance_of_entailment("There is not a tall cedar.", "There is not a cedar.") == pytest.approx(1 - NOT)
+
+
+def test_a_negation_that_comes_or_goes_is_no_such_edit():
+    assert chance_of_entailment("There is not a cedar.", "There is a cedar.") == pytest.approx(1 - NOT, abs=1e-6)
+    assert chance_of_entailment("There is a cedar.", "There is not a cedar.") == pytest.approx(0, abs=1e-6)
+
+
+def test_every_edit_has_to_keep_the_sentence_true():
+    assert chance_of_entailment("A dog saw a cedar.", "An animal saw a tree.") == pytest.approx(1)
+    assert chance_of_entailment("An animal saw a cedar.", "A dog saw a tree.") == pytest.approx(0)
+    assert chance_of_entailment("A cedar did not see a dog.", "A tree did not see an animal.") == pytest.approx(1 - NOT)
+
+
+def test_words_of_which_neither_is_wider_entail_nothing_in_any_direction():
+    assert chance_of_entailment("There is a dog.", "There is a cedar.") == pytest.approx(0)
+    assert chance_of_entailment("There is not a dog.", "There is not a cedar.") == pytest.approx(0)

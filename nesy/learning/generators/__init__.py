@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "digits": "nesy.learning.generators.digits:rows",
         "formula": "nesy.learning.generators.formula:rows",
         "kinship": "nesy.learning.generators.kinship:rows",
+        "monotonicity": "nesy.learning.generators.monotonicity:rows",
         "negation": "nesy.learning.generators.negation:rows",
     }
 )

@@ -8,7 +8,11 @@ with a key of its own (distances and key start as random hypervectors and are le
 gives the scores.
 
 What a key of a neural predicate means: `p(T)` with a number is word T of the text; `p(W)` with a text is the
-word W wherever it stands, without context; `p` without a key is the whole text.
+word W wherever it stands, without context; `p(V, W)` with two texts is the pair of these words, each bound with a
+random hypervector for its role; `p` without a key is the whole text.
+
+With `against`, an input has two texts: `token` are the words of the first (`field`), and `edit(Index, Old, New)` says
+where and how the second differs. A question is then typed as FIRST => SECOND.
 """
 
 from __future__ import annotations
@@ -32,11 +36,14 @@ from nesy.perception.influence import Influence, Members, influence
 from nesy.perception.options import read_options, within
 from nesy.perception.payloads import field_of, rows_of
 from nesy.perception.readout import ReadoutName, make_readouts
+from nesy.perception.text.edits import Edit, edits
 from nesy.perception.text.layout import MOST_PIECES, Layout, Reading, not_in_text
 from nesy.perception.text.tokenizer import Pieces
 from nesy.perception.text.words import Words, split_words
 
 _TOKEN: Final = Signature("token", 2)
+_EDIT: Final = Signature("edit", 3)
+_BETWEEN: Final = "=>"  # the two texts of a typed question
 _MOST_CACHED: Final = 100_000  # texts
 _HINT: Final = 0.3  # scale at the start: where tanh still learns, and neighbours are a hint beside the word itself
 
@@ -46,6 +53,7 @@ class TextOptions:
     """The `[encoder]` table of kind `text`."""
 
     field: str = "text"
+    against: str = ""  # the field of a second text
     lowercase: bool = True
     vocabulary: int = dataclasses.field(default=4000, metadata=within(256, 1_000_000))
     dim: int = dataclasses.field(default=64, metadata=within(1, 65_536))
@@ -64,6 +72,7 @@ class TextEncoder(WordEncoder):
     """See the module's text."""
 
     places: Tensor  # [MOST_PIECES, rank]
+    roles: Tensor | None  # [2, D] of the words of a pair
 
     def __init__(
         self,
@@ -72,6 +81,7 @@ class TextEncoder(WordEncoder):
         num_scores: Mapping[str, int],
         inputs: Sequence[Signature],
         seed: int,
+        has_pairs: bool = False,
     ):
         super().__init__()
         self.options, self.pieces, self.seed = options, pieces, seed
@@ -87,6 +97,7 @@ class TextEncoder(WordEncoder):
         self.distances = nn.Parameter(distances) if options.context else None
         self.key = nn.Parameter(_HINT * self.model.random()) if options.whole else None
         self.readouts = make_readouts(options.readout, options.dim, self.num_scores, options.hidden, seed)
+        self.register_buffer("roles", self.model.random(2) if has_pairs else None)
         self._readings: OrderedDict[str, Reading] = OrderedDict()
 
     @classmethod
@@ -100,9 +111,17 @@ class TextEncoder(WordEncoder):
                 f"the text encoder supplies {_TOKEN}, which the program does not declare (its inputs: {known}): "
                 "add `#input token(index, word).`"
             )
-        texts = (_text_of(payload, chosen.field) for payload in payloads)
+        if bool(chosen.against) != (_EDIT in interface.inputs):
+            raise TaskError(
+                f"the option `against` of [encoder] names a second text, and `#input {_EDIT.name}(index, old, new).` "
+                "says how it differs from the first: a task has both or neither"
+            )
+        fields = [name for name in (chosen.field, chosen.against) if name]
+        texts = (_text_of(payload, name) for payload in payloads for name in fields)
         words = (word for text in texts for word in split_words(text, chosen.lowercase).words)
-        return cls(chosen, Pieces.train(words, chosen.vocabulary), interface.num_scores, interface.inputs, seed)
+        pieces = Pieces.train(words, chosen.vocabulary)
+        has_pairs = any(len(neural.key) == 2 for neural in interface.neural.values())
+        return cls(chosen, pieces, interface.num_scores, interface.inputs, seed, has_pairs)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TextEncoder:
@@ -110,7 +129,8 @@ class TextEncoder(WordEncoder):
             options = read_options(TextOptions, config["options"], "text")
             inputs = [Signature(str(name), int(arity)) for name, arity in config["inputs"]]
             num_scores = {str(name): int(width) for name, width in config["num_scores"].items()}
-            return cls(options, Pieces.from_json(config["pieces"]), num_scores, inputs, int(config["seed"]))
+            pieces, has_pairs = Pieces.from_json(config["pieces"]), bool(config.get("pairs", False))
+            return cls(options, pieces, num_scores, inputs, int(config["seed"]), has_pairs)
         except (KeyError, TypeError, ValueError, AttributeError, TaskError) as error:
             raise RunError(f"the configuration of the text encoder is damaged: {error}") from None
 
@@ -121,13 +141,17 @@ class TextEncoder(WordEncoder):
             "inputs": [list(signature) for signature in self.inputs],
             "num_scores": self.num_scores,
             "seed": self.seed,
+            "pairs": self.roles is not None,
             "pieces": self.pieces.to_json(),
         }
 
     def facts(self, payload: Payload) -> Facts:
         words = self._read(payload).words.words
-        own = rows_of(payload, (signature for signature in self.inputs if signature != _TOKEN))
-        return {**own, _TOKEN: list(enumerate(words))}
+        own = rows_of(payload, (signature for signature in self.inputs if signature not in (_TOKEN, _EDIT)))
+        found = {**own, _TOKEN: list(enumerate(words))}
+        if self.options.against:
+            found[_EDIT] = [*self._edits(payload)]
+        return found
 
     def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
         layout = Layout.of([self._read(payload) for payload in payloads], requests, self.pieces)
@@ -147,12 +171,19 @@ class TextEncoder(WordEncoder):
                 start, end = words.spans[index]
             case (str(word),) if word in words.words:
                 start, end = words.spans[words.words.index(word)]
+            case (str(old), str(new)) if self.options.against:
+                return Sighting(f"{old} {_BETWEEN} {new}")
             case _:
                 raise DataError(not_in_text(predicate, key))
         return Sighting(text[start:end], start, end)
 
     def payload_of(self, typed: str) -> Payload:
-        return {self.options.field: typed}
+        if not self.options.against:
+            return {self.options.field: typed}
+        first, between, second = typed.partition(_BETWEEN)
+        if not between:
+            raise DataError(f"two texts are read, typed as FIRST {_BETWEEN} SECOND: {typed[:60]!r}")
+        return {self.options.field: first.strip(), self.options.against: second.strip()}
 
     def words(self, payload: Payload) -> Sequence[str]:
         return self._read(payload).words.words
@@ -207,16 +238,24 @@ class TextEncoder(WordEncoder):
         around = torch.from_numpy(layout.around(self.options.context)).to(device) if self.options.context else None
         members = words if around is None else words.index_select(-2, around.flatten()).unflatten(-2, around.shape)
         bundles = self._lifted(members, self.distances)
-        if self.key is None and not layout.has_text_rows:
+        if self.key is None and not layout.has_further_rows:
             return bundles
         text = torch.from_numpy(layout.text).to(device)
         sizes = torch.bincount(text, minlength=layout.num_texts).clamp(min=1).to(words.dtype)
         if self.key is not None:
             whole = self._lifted(_sums(words, text, sizes), self.key)
             bundles = bundles + torch.cat([whole.index_select(-2, text), torch.zeros_like(whole[..., :1, :])], dim=-2)
-        if layout.has_text_rows:
-            bundles = torch.cat([bundles, _sums(bundles, text, sizes)], dim=-2)
+        if layout.has_further_rows:
+            bundles = torch.cat([bundles, _sums(bundles, text, sizes), self._pairs(layout, bundles)], dim=-2)
         return bundles
+
+    def _pairs(self, layout: Layout, bundles: Tensor) -> Tensor:
+        """Each pair of words as one bundle. Shapes: [*B, W + 1, D] -> [*B, N, D]"""
+        if self.roles is None:
+            return bundles[..., :0, :]
+        pairs = torch.from_numpy(layout.pairs).to(self.device)
+        members = bundles.index_select(-2, pairs.flatten()).unflatten(-2, pairs.shape)
+        return self.model.superpose(self.model.bind(members, self.roles))
 
     def _lifted(self, words: Tensor, bound_with: Tensor | None) -> Tensor:
         """Words as hypervectors, bound with a key if there is one; members with a key each are bundled.
@@ -233,8 +272,12 @@ class TextEncoder(WordEncoder):
             return self.model.superpose(self.model.bind(words, bound_with))
         return words.flatten(-2) @ (self.lift * bound_with[:, None]).flatten(0, 1)
 
-    def _read(self, payload: Payload) -> Reading:
-        text = _text_of(payload, self.options.field)
+    def _edits(self, payload: Payload) -> list[Edit]:
+        first, second = (self._read(payload, name).words.words for name in (self.options.field, self.options.against))
+        return edits(first, second)
+
+    def _read(self, payload: Payload, name: str = "") -> Reading:
+        text = _text_of(payload, name or self.options.field)
         found = self._readings.get(text)
         if found is not None:
             self._readings.move_to_end(text)

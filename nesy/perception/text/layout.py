@@ -46,32 +46,39 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Rows 0 .. W-1 are the words of all texts, row W is empty, and rows W+1 .. W+T stand for whole texts.
+    """Rows 0 .. W-1 are the words of all texts, row W is empty, rows W+1 .. W+T stand for whole texts, and the rows
+    behind them for pairs of words.
 
-    A word that is itself a key (`polarity(Word)`) is a text of one word behind the batch's own texts.
+    A word that is itself a key (`polarity(Word)`), or one of a pair, is a text of one word behind the batch's own.
     """
 
     starts: Index  # [T + 1] the first row of each text
     piece: Index  # [P]
     word: Index  # [P] a row
     place: Index  # [P]
+    pairs: Index  # [N, 2] the rows of the words of each pair
     rows: Mapping[str, Index]  # predicate -> [K] the row of each key
 
     @classmethod
     def of(cls, readings: Sequence[Reading], requests: Mapping[str, Keys], pieces: Pieces) -> Self:
         """Lay out a batch. Raises: DataError for a key that is not in its text"""
-        firsts = (key[0] for keys in requests.values() for key in keys.key if len(key) == 1)
-        named = list(dict.fromkeys(first for first in firsts if isinstance(first, str)))
+        all_keys = [key for keys in requests.values() for key in keys.key]
+        named = list(dict.fromkeys(part for key in all_keys for part in key if isinstance(part, str)))
         loose = [Reading.of(Words((word,), ((0, len(word)),)), pieces) for word in named]
         texts = [*readings, *loose]
         starts = np.cumsum([0, *(len(text) for text in texts)], dtype=np.int64)
         row_of_word: dict[str, int] = dict(zip(named, starts[len(readings) :].tolist(), strict=False))
+        two = dict.fromkeys(key for key in all_keys if len(key) == 2 and all(isinstance(part, str) for part in key))
+        pairs = np.array([[row_of_word[str(part)] for part in key] for key in two], dtype=np.int64).reshape(-1, 2)
+        row_of: dict[tuple[Value, ...], int] = {(word,): row for word, row in row_of_word.items()}
+        row_of |= {key: int(starts[-1]) + len(texts) + 1 + i for i, key in enumerate(two)}
         return cls(
             starts,
             np.concatenate([text.piece for text in texts]),
             np.concatenate([text.word + start for text, start in zip(texts, starts.tolist(), strict=False)]),
             np.concatenate([text.place for text in texts]),
-            {name: _rows(name, keys, starts, row_of_word, len(readings)) for name, keys in requests.items()},
+            pairs,
+            {name: _rows(name, keys, starts, row_of, len(readings)) for name, keys in requests.items()},
         )
 
     @property
@@ -88,8 +95,8 @@ class Layout:
         return np.repeat(np.arange(self.num_texts), np.diff(self.starts))
 
     @property
-    def has_text_rows(self) -> bool:
-        """Whether some key means a whole text."""
+    def has_further_rows(self) -> bool:
+        """Whether some key means a whole text or a pair of words."""
         return any(len(rows) and int(rows.max()) > self.num_words for rows in self.rows.values())
 
     def parts(self, readings: Sequence[Reading], pieces: Pieces) -> list[Part]:
@@ -126,7 +133,7 @@ class Layout:
         return np.where(text[near] == text[:, None], near, self.num_words)
 
 
-def _rows(name: str, keys: Keys, starts: Index, row_of_word: Mapping[str, int], num_payloads: int) -> Index:
+def _rows(name: str, keys: Keys, starts: Index, row_of: Mapping[tuple[Value, ...], int], num_payloads: int) -> Index:
     """The row of each key."""
     check_samples(name, keys)
     num_words = int(starts[-1])
@@ -136,8 +143,8 @@ def _rows(name: str, keys: Keys, starts: Index, row_of_word: Mapping[str, int], 
         match key:
             case (int(token),) if 0 <= token < sizes[sample]:
                 found[i] = starts[sample] + token
-            case (str(word),):
-                found[i] = row_of_word[word]
+            case (str(),) | (str(), str()):
+                found[i] = row_of[key]
             case ():
                 found[i] = num_words + 1 + sample
             case _:
@@ -150,5 +157,5 @@ def not_in_text(predicate: str, key: tuple[Value, ...]) -> str:
     inside = ",".join(map(format_value, key))
     return (
         f"`{predicate}({inside})` asks the text encoder about something that is not in the text: "
-        "a key is the number of a word, a word, or nothing (the whole text)"
+        "a key is the number of a word, a word, two words, or nothing (the whole text)"
     )
