@@ -33,7 +33,7 @@ import torch
 
 import nesy
 from nesy.distillation import Teacher
-from nesy.distillation.teacher import Reading
+from nesy.distillation.backbone import Reading
 from nesy.learning.files import read_records
 from nesy.learning.generators import negation
 

@@ -243,7 +243,10 @@ def distill(
     data: Data = None,
     unlabelled: Unlabelled = None,
     head: Annotated[
-        Literal["train"] | None, typer.Option(help="`train`: give a sentence encoder a head, from labelled rows")
+        Literal["train", "zero-shot"] | None,
+        typer.Option(
+            help="Of a sentence encoder: `train` one from labelled rows; a language model is asked `zero-shot`"
+        ),
     ] = None,
     lora: Annotated[bool, typer.Option("--lora", help="Fine-tune the teacher first (needs the extra `lora`)")] = False,
     temperature: Annotated[

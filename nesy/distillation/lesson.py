@@ -11,13 +11,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from nesy.distillation.backbone import Reading
 from nesy.distillation.cache import OutputCache, default_root
 from nesy.distillation.compare import Said, beside, disagreements, students_column, teachers_column
 from nesy.distillation.head import cross_fitted
 from nesy.distillation.lora import LoraSettings, fine_tuned
 from nesy.distillation.objectives import tempered_kl, trust
 from nesy.distillation.others import students_without
-from nesy.distillation.teacher import LabelMap, Reading, Teacher, map_labels
+from nesy.distillation.question import PLACE
+from nesy.distillation.teacher import LabelMap, Teacher, map_labels
 from nesy.distillation.words import Facts, align, fact_kl, spans
 from nesy.errors import DataError, TaskError, TeacherError, near_name
 from nesy.language.values import format_value
@@ -43,7 +45,7 @@ def distill(
     *,
     temperature: float | None = None,
     weight: float | None = None,
-    head: Literal["train"] | None = None,
+    head: Literal["train", "zero-shot"] | None = None,
     lora: bool = False,
     unlabelled: str | Path | None = None,
     seed: int = 0,
@@ -58,7 +60,8 @@ def distill(
     """Train a task folder with a teacher: its distribution over answers and the rules' are brought together.
 
     The teacher is asked once for each input; what it said is cached by content, so seeds and repeated runs share it.
-    A sentence encoder becomes a teacher by a head trained on the labelled rows (`head="train"`), or by LoRA (`lora`).
+    A sentence encoder becomes a teacher by a head trained on the labelled rows (`head="train"`), or by LoRA (`lora`); a
+    causal language model is asked by the task's `template` (`head="zero-shot"`, which it takes unless told otherwise).
     The run's metrics hold the teacher's own figures beside the student's, and the inputs on which they disagree. With
     `compare`, students that lack the teacher or (where `plain` in [distillation] names rules without what is to be
     shown) the rules are trained after it, in folders beside the run's, and join the table.
@@ -76,13 +79,7 @@ def distill(
     found = (
         teacher if isinstance(teacher, Teacher) else Teacher.from_pretrained(teacher, device=device, reading=reading)
     )
-    if head not in (None, "train"):
-        raise TeacherError(f"head is `train` or nothing, not `{head}`")
-    if not found.is_classifier and head is None and not lora:
-        raise TeacherError(
-            f"{found.name}: a sentence encoder without a classification head: train one with --head train, "
-            "or fine-tune it with --lora"
-        )
+    _check_head(found, head, lora, read)
     source = with_spans(open_data(read, data, seed=seed, unlabelled=unlabelled), read)
     folder = Path(out) if out is not None else Path("runs") / read.name
     lesson = Lesson(read, found, source, Path(cache) if cache else default_root(), head == "train", lora, seed, device)
@@ -102,6 +99,30 @@ def distill(
     return with_extra(run, {"students": [*run.extra["students"], *lesson.columns_of(others)]})
 
 
+def _check_head(teacher: Teacher, head: str | None, lora: bool, task: Task) -> None:
+    """Whether a teacher can answer in the way that is asked for.
+
+    Raises: TeacherError.
+    """
+    if head not in (None, "train", "zero-shot"):
+        raise TeacherError(f"head is `train`, `zero-shot` or nothing, not `{head}`")
+    if head == "zero-shot" and lora:
+        raise TeacherError("--head zero-shot asks a teacher as it is, and --lora fine-tunes it: leave one out")
+    if head == "train" or lora or teacher.is_classifier:
+        return
+    if not teacher.is_causal:
+        what = "with --head zero-shot only a language model or a classifier can be asked" if head else ""
+        raise TeacherError(
+            f"{teacher.name}: a sentence encoder without a classification head: train one with --head train, "
+            f"or fine-tune it with --lora{'; ' if what else ''}{what}"
+        )
+    if not task.distillation.template:
+        raise TeacherError(
+            f"{teacher.name}: a language model is asked by a template, and [distillation] of task.toml has none; "
+            f'for example:\n  template = "Text: {PLACE}\\nAnswer:"'
+        )
+
+
 @dataclass
 class Lesson:
     """What one teacher says about one task's inputs."""
@@ -119,6 +140,7 @@ class Lesson:
         self.answers: tuple[str, ...] = ()
         self._said: dict[str, Tensor] = {}  # text -> log-probabilities of the answers
         self._seconds_per_input = float("nan")
+        self._num_cut = 0
 
     def objective(self, model: Model, names: AnswerNames, reporter: Reporter) -> Objective:
         """Ask the teacher about all inputs, and give the loss that compares the student with it."""
@@ -246,7 +268,7 @@ class Lesson:
             "name": self.teacher.name,
             "parameters": self.teacher.num_parameters,
             "bytes": self.teacher.num_bytes,
-            "inputs_cut": len(self.teacher.backbone.cut),
+            "inputs_cut": self._num_cut,
             "answers_per_second": round(1 / self._seconds_per_input, 1),
         }
         return rows, split, Said(self.of_rows(rows), self.answers, about)
@@ -270,15 +292,20 @@ class Lesson:
                 reading=self.teacher.backbone.reading,
                 reporter=reporter,
             )
+        table = self.task.distillation
+        if self.teacher.is_causal and not self.trains_head and not self.trains_lora:
+            self.teacher = self.teacher.asked(table.template, tuple(table.labels) or tuple(answers))
         self._time([self.text_of(row) for row in rows[-_TIMED:]])
-        if self.teacher.is_classifier:
-            mapping = map_labels(self.teacher, answers, self.task.distillation.labels)
-            said = mapping.apply(self._outputs(texts, "logits", len(self.teacher.labels), reporter))
+        if self.teacher.is_classifier and (self.trains_lora or not self.trains_head):
+            mapping = map_labels(self.teacher, answers, table.labels)
+            said = mapping.apply(self._outputs(texts, self.teacher.kind, len(self.teacher.labels), reporter))
             self._keep(texts, said, mapping.answers)
         else:
             self._with_head(texts, labelled, answers, names, reporter)
-        if cut := len(self.teacher.backbone.cut):
-            reporter.note(f"{cut:,} inputs were cut to the teacher's {self.teacher.backbone.limit:,} tokens")
+        self._num_cut = self.teacher.count_cut(texts)
+        if self._num_cut:
+            limit = self.teacher.backbone.limit
+            reporter.note(f"{self._num_cut:,} inputs were cut to the teacher's {limit:,} tokens")
 
     def _with_head(
         self,
@@ -316,7 +343,7 @@ class Lesson:
         backbone = self.teacher.backbone
         reading = f"{kind} max_length={backbone.limit} truncate={backbone.reading.truncate} {backbone.precision}"
         cache = OutputCache.of(self.root, identity=self.teacher.identity, kind=reading, width=width)
-        compute = backbone.logits if kind == "logits" else backbone.features
+        compute = backbone.features if kind == "features" else self.teacher.logits
         return cache.outputs(texts, compute, self.task.distillation.batch_size, reporter)
 
     def _lora_settings(self) -> LoraSettings:
@@ -326,7 +353,7 @@ class Lesson:
     def _time(self, texts: Sequence[str]) -> None:
         """How long the teacher takes for an input, in the batches that it works in."""
         backbone, size = self.teacher.backbone, self.task.distillation.batch_size
-        compute = backbone.logits if self.teacher.is_classifier else backbone.features
+        compute = self.teacher.logits if self.teacher.is_classifier else backbone.features
         ordered = sorted(texts, key=len)
         started = time.perf_counter()
         for start in range(0, len(ordered), size):

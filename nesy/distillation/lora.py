@@ -19,8 +19,9 @@ from typing import Any
 import torch
 
 from nesy.device import choose_device
+from nesy.distillation.backbone import Reading, has_fast_bfloat16
 from nesy.distillation.resolve import identity_of
-from nesy.distillation.teacher import Reading, Teacher, has_fast_bfloat16
+from nesy.distillation.teacher import Teacher
 from nesy.errors import MissingExtraError
 from nesy.learning.progress import Reporter
 from nesy.learning.seeding import number, permutation

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nesy.distillation.gguf import unpacked
 from nesy.errors import TeacherError
 from nesy.learning.progress import Reporter
 from nesy.perception.pretrained import PATTERNS, Finder
@@ -17,7 +18,8 @@ def teacher_folder(name: str | Path, reporter: Reporter | None = None) -> Path:
 
     Raises: TeacherError, one line: not there, not a model, or not to be had without a network.
     """
-    return Finder("teacher", TeacherError, reporter.note if reporter is not None else None).folder(name)
+    note = reporter.note if reporter is not None else None
+    return Finder("teacher", TeacherError, note, unpack=lambda file: unpacked(file, note)).folder(name)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

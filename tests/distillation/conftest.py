@@ -108,3 +108,33 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test may reach a network or the user's own caches."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("NESY_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def make_language_model(tmp_path: Path) -> Callable[..., Path]:
+    """Write a tiny causal language model that foretells at random, but always the same."""
+
+    def make(name: str = "speaker", *, limit: int = 32) -> Path:
+        from tokenizers import Tokenizer
+        from tokenizers.models import WordLevel
+        from tokenizers.pre_tokenizers import Whitespace
+        from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+        said = ["Text", ":", "Answer", "positive", "negative", "very", "N", "/", "A", "[", "]", "MASK"]
+        vocabulary = ["[END]", "[UNK]", *THINGS, *WORDS["positive"], *WORDS["negative"], *said]
+        tokens = Tokenizer(WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]"))
+        tokens.pre_tokenizer = Whitespace()
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_object=tokens, eos_token="[END]", unk_token="[UNK]", model_max_length=limit
+        )
+        torch.manual_seed(0)
+        config = LlamaConfig(
+            vocab_size=len(vocabulary), hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64, initializer_range=0.5,
+        )  # fmt: skip
+        folder = tmp_path / name
+        LlamaForCausalLM(config).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return folder
+
+    return make

@@ -145,6 +145,22 @@ def test_a_run_can_be_distilled_twice_from_the_cache_with_the_same_result(
     assert (plain.folder / "model.safetensors").read_bytes() != files[0]
 
 
+def test_inputs_that_were_cut_are_counted_also_where_the_cache_has_their_answers(
+    make_teacher: Make, mood: Path, tmp_path: Path
+) -> None:
+    rows = [json.loads(line) for line in (mood / "train.jsonl").read_text().splitlines()]
+    rows[3]["text"] += " soup" * 30
+    (mood / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    teacher = make_teacher()
+    with pytest.raises(TeacherError, match=r"an input has 32 tokens and the teacher reads 16: .* set truncate = true"):
+        distill(mood, teacher, tmp_path / "run", epochs=1, device="cpu", progress=False)
+    with (mood / "task.toml").open("a") as task:
+        task.write("truncate = true\n")
+    for name in ("first", "again"):
+        run = distill(mood, teacher, tmp_path / name, epochs=1, compare=False, device="cpu", progress=False)
+        assert run.extra["teacher"]["inputs_cut"] == 1
+
+
 @pytest.mark.slow
 def test_lora_fine_tunes_a_sentence_encoder_and_keeps_it_for_the_next_time(
     make_teacher: Make, mood: Path, tmp_path: Path

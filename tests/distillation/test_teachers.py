@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from nesy.distillation import Teacher, distill
-from nesy.distillation.teacher import Reading, map_labels
+from nesy.distillation.backbone import Reading
+from nesy.distillation.teacher import map_labels
 from nesy.errors import TeacherError
 
 Make = Callable[..., Path]
