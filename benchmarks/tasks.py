@@ -1,6 +1,7 @@
 """The shipped tasks: what they reach, beside what bounds them from above and from below.
 
     python -m benchmarks.tasks [digits] [sentences] [sst] [mnist] [formula] [own-formula] [diabetes]
+                               [kinship] [kinship-more] [own-kinship]
                                [--seeds 0 1 2] [--data ../shared/data] [--out benchmarks/results]
 
 `digits`     the sum of two digits from sums alone; beside it the same encoder trained on the digits themselves (the
@@ -13,6 +14,9 @@
 `own-formula`  the same of scikit-learn's digits and operators that are drawn.
 `diabetes`     a table with few training rows, with and without rules (`benchmarks/few_rows.py`); also drawn as
              `few_rows.svg`.
+`kinship`    CLUTRR's stories (`DATA/clutrr/amt_k23`), trained on chains of two and three relations from answers alone
+             (`benchmarks/kinship.py`); `kinship-more` with relations given too, and compositions learned;
+             `own-kinship` both on the task's own stories.
 
 Every figure is of rows that nothing was chosen by. Seconds of training are CPU seconds of this process on one thread,
 everything included: data, rules, every epoch, measuring.
@@ -39,6 +43,7 @@ import torch
 
 import nesy
 from benchmarks.few_rows import curve_svg, few_rows
+from benchmarks.kinship import answers_alone, relations_too
 from benchmarks.pictures import formulas, mnist
 from nesy.learning import load_task
 from nesy.learning.generators import digits as digits_rows
@@ -63,6 +68,8 @@ _FOLDERS = {
     "sst": ["sst"],
     "mnist": ["mnist_10k"],
     "formula": ["mnist_10k", "mdas_operators"],
+    "kinship": ["clutrr/amt_k23"],
+    "kinship-more": ["clutrr/amt_k23"],
 }  # of data that they need
 
 Figures = dict[str, float]
@@ -85,6 +92,11 @@ def main() -> None:
         "formula": lambda seed, folder: formulas(seed, folder, data),
         "own-formula": lambda seed, folder: formulas(seed, folder, None),
         "diabetes": few_rows,
+        "kinship": lambda seed, folder: answers_alone(seed, folder, data / "clutrr" / "amt_k23"),
+        "kinship-more": lambda seed, folder: relations_too(seed, folder, data / "clutrr" / "amt_k23"),
+        "own-kinship": lambda seed, folder: (
+            answers_alone(seed, folder / "own", None) | relations_too(seed, folder / "own", None)
+        ),
     }
     unknown = set(arguments.parts) - set(parts)
     if unknown:

@@ -33,12 +33,12 @@ def score(encoder, text, *key):
 def test_the_rules_see_who_is_named_how_near_whom_and_what_is_asked():
     facts = build().facts({"text": TALE})
     assert facts[ENTITY] == [(0, "Ann"), (1, "Bob"), (2, "Cy")]
-    assert facts[NEAR] == [("Ann", "Bob", 0), ("Ann", "Cy", 1), ("Bob", "Cy", 0)]
+    assert facts[NEAR] == [("Ann", "Bob", 0), ("Ann", "Cy", 2), ("Bob", "Cy", 1)]  # others and ends of sentences
     assert facts[ASKED] == [("Bob", "Ann")]
 
 
 def test_how_many_may_stand_between_is_an_option():
-    assert build(between=0).facts({"text": TALE})[NEAR] == [("Ann", "Bob", 0), ("Bob", "Cy", 0)]
+    assert build(between=0).facts({"text": TALE})[NEAR] == [("Ann", "Bob", 0), ("Bob", "Cy", 1)]
 
 
 def test_a_pair_is_as_near_as_at_its_nearest_meeting():
@@ -69,13 +69,25 @@ def test_the_name_counts_for_what_is_said_of_one():
         "[Ann] and son her [Bob] sing.",  # the order of words, seen by runs of two
         "[Ann] sing and her son [Bob].",  # between, not behind
         "and her son [Ann] [Bob] sing.",  # before, not between
-        "[Ann] and her son [Bob] sing. [Bob] and [Ann].",  # a second meeting
+        "[Ann] and her son [Bob] sing. [Bob] and [Ann].",  # a second meeting, as near
         "[Ann] and her [Cy] son [Bob] sing.",  # somebody else between them
     ],
 )
 def test_where_a_word_stands_matters(other):
     encoder, text = build(), "[Ann] and her son [Bob] sing."
     assert not torch.allclose(score(encoder, text, "Ann", "Bob"), score(encoder, other, "Ann", "Bob"), atol=1e-4)
+
+
+def test_of_the_meetings_of_two_only_the_nearest_count():
+    encoder, text = build(), "[Ann] and her son [Bob] sing."
+    far = text + " [Cy] hums. [Ann] and [Cy] dance."
+    torch.testing.assert_close(score(encoder, text, "Ann", "Bob"), score(encoder, far, "Ann", "Bob"))
+
+
+def test_words_of_another_sentence_are_not_seen_beside_two():
+    encoder, text = build(), "[Ann] and her son [Bob] sing."
+    other = "A daughter was glad. " + text + " A dog was glad."
+    torch.testing.assert_close(score(encoder, text, "Ann", "Bob"), score(encoder, other, "Ann", "Bob"))
 
 
 def test_who_is_named_first_at_a_meeting_matters():
@@ -148,7 +160,7 @@ def test_a_key_that_is_not_in_the_story_is_refused(key):
 
 
 def test_a_program_that_does_not_declare_near_is_refused():
-    with pytest.raises(TaskError, match=r"add `#input near\(name, name, between\)\.`"):
+    with pytest.raises(TaskError, match=r"add `#input near\(name, name, distance\)\.`"):
         build(inputs=(ENTITY,))
 
 

@@ -14,6 +14,8 @@ from functools import cached_property
 from nesy.errors import DataError
 from nesy.perception.text.words import split_words
 
+STOPS = (".", "!", "?")  # words that end a sentence
+
 _MARKED = re.compile(r"\[([^\[\]]*)\]")
 _QUESTION = re.compile(r"[^.!?]*\?\s*\Z")
 
@@ -26,6 +28,14 @@ class Mention:
     place: int
     start: int
     end: int
+
+
+@dataclass(frozen=True)
+class Meetings:
+    """Where two are named nearest to each other: so many others and ends of sentences stand between them."""
+
+    distance: int
+    places: tuple[tuple[Mention, Mention], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +89,13 @@ class Story:
         """Everybody, in the order of the first mention."""
         return tuple(dict.fromkeys(mention.name for mention in self.mentions))
 
-    def meetings(self, most_between: int) -> dict[tuple[str, str], list[tuple[Mention, Mention]]]:
+    def meetings(self, most_between: int) -> dict[tuple[str, str], Meetings]:
         """Where two are named with at most so many others between them, by pair.
 
-        A pair is in the order of its first meeting; a mention meets the nearest of each other person only.
+        A pair is in the order of its first meeting; a mention meets the nearest of each other person only. Of a pair's
+        meetings only the nearest count: what stands between two who meet across sentences is often about others.
         """
-        found: dict[tuple[str, str], list[tuple[Mention, Mention]]] = {}
+        found: dict[tuple[str, str], dict[int, list[tuple[Mention, Mention]]]] = {}
         for i, first in enumerate(self.mentions):
             between: list[str] = []
             for second in self.mentions[i + 1 :]:
@@ -92,10 +103,12 @@ class Story:
                     break
                 if second.name in between:
                     continue
-                between.append(second.name)
+                ends = sum(word in STOPS for word in self.words[first.place : second.place])
                 pair = (first.name, second.name)
-                found.setdefault(pair[::-1] if pair[::-1] in found else pair, []).append((first, second))
-        return found
+                by_distance = found.setdefault(pair[::-1] if pair[::-1] in found else pair, {})
+                by_distance.setdefault(len(between) + ends, []).append((first, second))
+                between.append(second.name)
+        return {pair: Meetings(min(by), tuple(by[min(by)])) for pair, by in found.items()}
 
 
 def _name(mark: re.Match[str]) -> str:

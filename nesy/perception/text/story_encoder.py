@@ -1,12 +1,13 @@
 """Stories about people: who is named near whom for the rules, and hypervectors of pairs for the neural predicates.
 
-The rules see `entity(Index, Name)`, `near(Name, Name, Between)` for each two who are named with at most `between`
-others between them, in the order of their first meeting, and `asked(Name, Name)`, the names in a question at the end. A
-program declares by `#input` those it uses.
+The rules see `entity(Index, Name)`; `near(Name, Name, Distance)` for each two who are named with at most `between`
+others between them, in the order of their first meeting, and how many others and ends of sentences stand between them
+where they are nearest; and `asked(Name, Name)`, the names in a question at the end. A program declares by `#input` what
+it uses.
 
 The encoder sees the words around the two names (`surroundings`): each run of up to `run` words is a hypervector, the
 words' own vectors permuted by their place in the run and bound; it is bound with the role in which it stands, and all
-of them over all meetings of a pair are bundled. A readout per neural predicate gives the scores.
+of them over the nearest meetings of a pair are bundled. A readout per neural predicate gives the scores.
 
 What a key of a neural predicate means: `p(X, Y)` is a pair of names, `p(X)` is one name with what stands around it.
 """
@@ -34,7 +35,7 @@ from nesy.perception.options import read_options, within
 from nesy.perception.payloads import check_samples, field_of, rows_of
 from nesy.perception.readout import ReadoutName, make_readouts
 from nesy.perception.text.layout import MOST_PIECES
-from nesy.perception.text.story import Mention, Story
+from nesy.perception.text.story import Meetings, Story
 from nesy.perception.text.surroundings import FIRST, OTHER, ROLES, SECOND, Member, around_one, around_pair, part
 from nesy.perception.text.tokenizer import Pieces
 
@@ -78,7 +79,7 @@ class _Reading:
 
     text: str
     story: Story
-    meetings: Mapping[tuple[str, str], Sequence[tuple[Mention, Mention]]]
+    meetings: Mapping[tuple[str, str], Meetings]
     bundles: dict[tuple[Value, ...], _Bundle] = field(default_factory=dict)
 
 
@@ -119,7 +120,7 @@ class StoryEncoder(Encoder):
             known = ", ".join(map(str, interface.inputs)) or "none"
             raise TaskError(
                 f"the story encoder supplies {_NEAR}, which the program does not declare (its inputs: {known}): "
-                "add `#input near(name, name, between).`"
+                "add `#input near(name, name, distance).`"
             )
         stories = [Story.parse(_text_of(payload, chosen.field)) for payload in payloads]
         words = (word for story in stories for word in (*story.words, *map(str.lower, story.names)) if word)
@@ -149,7 +150,7 @@ class StoryEncoder(Encoder):
         reading = self._read(payload)
         story = reading.story
         found: dict[Signature, list[tuple[Value, ...]]] = {
-            _NEAR: [(*pair, _between(story, meetings)) for pair, meetings in reading.meetings.items()]
+            _NEAR: [(*pair, meetings.distance) for pair, meetings in reading.meetings.items()]
         }
         if _ENTITY in self.inputs:
             found[_ENTITY] = list(enumerate(story.names))
@@ -181,7 +182,7 @@ class StoryEncoder(Encoder):
         reading = self._read(payload)
         match key:
             case (str(first), str(second)) if (first, second) in reading.meetings:
-                spans = [(one.start, other.end) for one, other in reading.meetings[first, second]]
+                spans = [(one.start, other.end) for one, other in reading.meetings[first, second].places]
             case (str(name),) if name in reading.story.names:
                 spans = [(mention.start, mention.end) for mention in reading.story.mentions if mention.name == name]
             case _:
@@ -225,7 +226,7 @@ class StoryEncoder(Encoder):
         match key:
             case (str(first), str(second)) if (first, second) in reading.meetings:
                 pair = (first, second)
-                return around_pair(reading.story, reading.meetings[pair], pair, context, run)
+                return around_pair(reading.story, reading.meetings[pair].places, pair, context, run)
             case (str(name),) if name in reading.story.names:
                 return around_one(reading.story, name, context, run)
             case _:
@@ -327,14 +328,6 @@ class _Runs:
             found = self.number[run] = len(self.items)
             self.items.append(run)
         return found
-
-
-def _between(story: Story, meetings: Sequence[tuple[Mention, Mention]]) -> int:
-    """How many others are named between two people where they are nearest."""
-    return min(
-        len({m.name for m in story.mentions if first.place < m.place < second.place} - {first.name, second.name})
-        for first, second in meetings
-    )
 
 
 def _text_of(payload: Payload, name: str) -> str:

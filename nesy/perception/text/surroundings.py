@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nesy.perception.influence import Part
-from nesy.perception.text.story import Mention, Story
+from nesy.perception.text.story import STOPS, Mention, Story
 
 # Marks in the place of names; no word of a text has a bracket in it.
 FIRST, SECOND, OTHER = "[first]", "[second]", "[other]"
@@ -34,15 +34,19 @@ class Member:
 def around_pair(
     story: Story, meetings: Sequence[tuple[Mention, Mention]], pair: tuple[str, str], context: int, longest_run: int
 ) -> list[Member]:
-    """The members for a pair, over all its meetings: up to `context` words before and behind, all between."""
+    """The members for a pair, over its nearest meetings: all words between, up to `context` before and behind.
+
+    Words before and behind are those of the same sentence: what the next one says is of others, and an encoder that
+    sees it learns to answer for a whole story at once instead of composing.
+    """
     found: list[Member] = []
     for first, second in meetings:
         role = 0 if (first.name, second.name) == pair else 3
         marks = _marks(story, {pair[0]: FIRST, pair[1]: SECOND})
         sides = (
-            range(max(0, first.place - context), first.place),
-            range(first.place + 1, second.place),
-            range(second.place + 1, min(len(story.words), second.place + 1 + context)),
+            _before(story, first.place, context),
+            range(first.place, second.place + 1),
+            _behind(story, second.place, context),
         )
         for side, places in enumerate(sides):
             found += _runs(story, marks, places, role + side, longest_run)
@@ -58,8 +62,8 @@ def around_one(story: Story, name: str, context: int, longest_run: int) -> list[
         if mention.name != name:
             continue
         place = mention.place
-        found += _runs(story, marks, range(max(0, place - context), place), before, longest_run)
-        found += _runs(story, marks, range(place + 1, min(len(marks), place + 1 + context)), behind, longest_run)
+        found += _runs(story, marks, _before(story, place, context), before, longest_run)
+        found += _runs(story, marks, _behind(story, place, context), behind, longest_run)
         found.append(Member((name.lower(),), own, mention.start, mention.end))
     return found
 
@@ -67,6 +71,22 @@ def around_one(story: Story, name: str, context: int, longest_run: int) -> list[
 def part(story_text: str, member: Member) -> Part:
     """The part of the text that a member is."""
     return Part(story_text[member.start : member.end], member.start, member.end)
+
+
+def _before(story: Story, place: int, most: int) -> range:
+    """A word, and up to so many places before it within its sentence."""
+    start = place
+    while start > max(0, place - most) and story.words[start - 1] not in STOPS:
+        start -= 1
+    return range(start, place + 1)
+
+
+def _behind(story: Story, place: int, most: int) -> range:
+    """A word, and up to so many places behind it within its sentence."""
+    stop = place + 1
+    while stop < min(len(story.words), place + 1 + most) and story.words[stop] not in STOPS:
+        stop += 1
+    return range(place, stop)
 
 
 def _marks(story: Story, mark_of: dict[str, str]) -> list[str]:

@@ -23,6 +23,7 @@ from nesy.reasoning.readings.formula import And, Leaf, Shape
 Allowed: TypeAlias = Mapping[int, int]  # branch -> the outcomes (as bits) that a literal leaves possible
 
 _MOST_LAYOUTS = 64  # of the ways of one group, compared pair by pair
+_MOST_DRAWN = 256  # the same where places are compared, which costs less
 
 
 @dataclass
@@ -78,8 +79,9 @@ class Families:
                     return False
                 way_of[inputs] = way
                 layouts.setdefault(layout, []).append(inputs)
-        return all(map(self._differ, layouts.values())) and self._layouts_exclude(
-            [[way_of[inputs] for inputs in ways] for ways in layouts.values()]
+        return all(map(self._differ, layouts.values())) and (
+            self._layouts_exclude([[way_of[inputs] for inputs in ways] for ways in layouts.values()])
+            or self._layouts_differ(layouts)
         )
 
     def _differ(self, ways: Sequence[tuple[int, ...]]) -> bool:
@@ -99,6 +101,25 @@ class Families:
                 if all(map(self._differ, alike.values())):
                     return True
         return False
+
+    def _layouts_differ(self, layouts: Mapping[tuple[int, ...], Sequence[tuple[int, ...]]]) -> bool:
+        """Whether ways of any two layouts have different inputs of one family at some place that both have.
+
+        So a third input may be a choice that depends on the first two: how a state goes on, drawn for each state.
+        """
+        if len(layouts) > _MOST_DRAWN:
+            return False
+        inputs_at = [
+            {bits: set(column) for bits, column in zip(layout, zip(*ways, strict=True), strict=True)}
+            for layout, ways in layouts.items()
+        ]
+        return all(
+            any(
+                not one[bits] & two[bits] and self._is_one_family(one[bits] | two[bits])
+                for bits in one.keys() & two.keys()
+            )
+            for one, two in combinations(inputs_at, 2)
+        )
 
     def _ways(self, literal: int) -> Sequence[int]:
         """The ways in which a literal holds; one of a known family stands for itself, here as among the inputs."""
