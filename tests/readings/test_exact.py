@@ -269,3 +269,35 @@ def test_the_states_of_a_chain_exclude_each_other_without_compiling() -> None:
 
 def leaves_of(graph: DerivationGraph) -> torch.Tensor:
     return torch.from_numpy(graph.choices.probability)
+
+
+DRAWN = """
+#pred step(index, colour).
+{steps}
+{draws}
+turn(2). turn(3). turn(4).
+state(1, C) :- step(1, C).
+state(I, T) :- turn(I), state(I - 1, S), step(I, C), go(I, S, C, T).
+#query state(4, T).
+"""
+
+
+def test_how_each_state_goes_on_may_be_a_choice_of_its_own() -> None:
+    colours, weights = ("red", "green"), np.array([[[0.9, 0.1], [0.3, 0.6]], [[0.2, 0.8], [0.5, 0.5]]])
+    step = np.array([0.25, 0.75])
+    steps = "\n".join(f"0.25::step({i}, red); 0.75::step({i}, green)." for i in range(1, 5))
+    draws = "\n".join(
+        f"{weights[s, c, 0]}::go(I, {colours[s]}, {colours[c]}, red); "
+        f"{weights[s, c, 1]}::go(I, {colours[s]}, {colours[c]}, green) :- turn(I)."
+        for s in range(2)
+        for c in range(2)
+    )
+    program = parse_program(DRAWN.format(steps=steps, draws=draws))
+    graph = ground(program, queries=program.queries)
+    reading = exact(graph)
+    assert reading.method == "exact"
+    state = step
+    for _ in range(3):
+        state = np.einsum("s,c,sct->t", state, step, weights)
+    found = {str(q.atom): p for q, p in zip(graph.query, reading(leaves_of(graph)).p.tolist(), strict=True)}
+    assert [found[f"state(4,{c})"] for c in colours] == pytest.approx(state.tolist(), abs=1e-12)
