@@ -14,6 +14,9 @@ from nesy.source import Span
 
 Severity = Literal["error", "warning"]
 
+# Characters of a line that a message shows; of a longer one, what is around the place.
+MAX_WIDTH = 200
+
 
 @dataclass(frozen=True)
 class Label:
@@ -82,16 +85,28 @@ class Diagnostic:
 
 def _excerpt(label: Label, gutter: int) -> list[str]:
     span = label.span
-    text = span.source.line(span.line)
+    line = span.source.line(span.line)
     column = span.column
     end_line, end_column = span.end_position
-    width = max(1, (end_column if end_line == span.line else len(text) + 1) - column)
+    width = max(1, (end_column if end_line == span.line else len(line) + 1) - column)
+    text, before = _window(line, column - 1, width)
+    width = min(width, max(1, len(text) - before))
     # Tabs are kept in the margin so that the caret stands under the character on any tab width.
-    margin = "".join(char if char == "\t" else " " for char in text[: column - 1])
+    margin = "".join(char if char == "\t" else " " for char in text[:before])
     return [
         f"{span.line:>{gutter}} | {text}",
         f"{' ' * gutter} | {margin}{'^' * width} {label.text}".rstrip(),
     ]
+
+
+def _window(line: str, start: int, width: int) -> tuple[str, int]:
+    """The part of a line to show, and where in it a place stands: of a very long line, what is around the place."""
+    if len(line) <= MAX_WIDTH:
+        return line, start
+    first = max(0, start - MAX_WIDTH // 4)
+    last = min(len(line), first + MAX_WIDTH)
+    before, behind = "..." if first else "", "..." if last < len(line) else ""
+    return f"{before}{line[first:last]}{behind}", start - first + len(before)
 
 
 def by_position(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:

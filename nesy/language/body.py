@@ -32,6 +32,8 @@ _AGGREGATES = frozenset(("count", "sum", "min", "max", "avg"))
 _NO_PREDICATES = frozenset(("true", "fail", "false", "forall", "between", "findall", "length"))
 _FALSE = core.Comparison("=", core.Constant(0), core.Constant(1))
 
+# Asked for the conjunctions that conditions stand for; see `alternatives`.
+Alternatives: TypeAlias = Callable[[Sequence[ast.Body], Counter[str]], list[tuple[ast.Body, ...]]]
 # Asked to define an auxiliary predicate by bodies over the arguments; gives the atom to use.
 Define: TypeAlias = Callable[[str, tuple[core.Variable, ...], Sequence[tuple[ast.Body, ...]], Span], core.Atom]
 
@@ -43,6 +45,7 @@ class BodyLowering:
     scope: Scope
     dialect: Dialect
     define: Define
+    alternatives: Alternatives
     defined: Set[tuple[str, int]]  # predicates with a rule or fact
     outside: Counter[str]  # how often each variable occurs in the whole statement
     tests: dict[int, core.Comparison]  # `==` tests and never binds: comparisons by their id()
@@ -219,7 +222,7 @@ class BodyLowering:
                 if name != "_" and name not in scope.shared and name not in scope.renamed:
                     scope.renamed[name] = name if name not in scope.locals else scope.fresh().name
                     scope.locals.add(name)
-            for conditions in alternatives(list(element.conditions), Counter()):
+            for conditions in self.alternatives(list(element.conditions), Counter()):
                 terms = tuple(lower_term(term, scope, self.dialect) for term in element.terms)
                 moved = scope.take_moved()
                 literals = [*moved, *self.literals(conditions)]
@@ -246,7 +249,7 @@ class BodyLowering:
                 text = " ".join(inner.span.text.split())
                 arguments = tuple(core.Variable(self.scope.renamed.get(name, name)) for name in names)
                 formal = tuple(core.Variable(name) for name in names)
-                bodies = [(*self._binding(names, body), *body) for body in alternatives([body], Counter())]
+                bodies = [(*self._binding(names, body), *body) for body in self.alternatives([body], Counter())]
                 atom = self.define(text, formal, bodies, span)
                 yield core.Literal(replace(atom, arguments=arguments), negated=True)
             case ast.Negation(body):

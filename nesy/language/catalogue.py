@@ -150,8 +150,8 @@ _READING = (
     Entry(
         "N113",
         "Too many mistakes",
-        "more than {limit} statements cannot be read; the rest of the file is left out",
-        wrong="p(.\n" * 1001,
+        "more than {limit} mistakes; the rest is left out",
+        wrong="p(. " * 1001,
         right="p(a).",
     ),
 )
@@ -572,6 +572,14 @@ _WARNINGS = (
         hint="declare what the body asks for by `#input`, or write a probability in place of the encoder",
         wrong="image(0). image(1).\n#neural shows(I) -> 0..9 :- image(I).\nsum(X + Y) :- shows(0, X), shows(1, Y).",
         right="#input image(i).\n#neural shows(I) -> 0..9 :- image(I).\nsum(X + Y) :- shows(0, X), shows(1, Y).",
+    ),
+    Entry(
+        "N712",
+        "More warnings than are shown",
+        "more than {limit} warnings; the rest is left out",
+        severity="warning",
+        wrong="q(1, 2).\n" + " ".join(f"p{i}(X) :- q(X, Y)." for i in range(1001)),
+        right="q(1, 2).\np0(X) :- q(X, _).",
     ),
 )
 

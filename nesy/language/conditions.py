@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nesy.language import ast, core
-from nesy.language.body import BodyLowering
+from nesy.language.body import BodyLowering, alternatives
+from nesy.language.catalogue import report
 from nesy.language.draft import Auxiliary, Draft
 from nesy.language.functions import Function
 from nesy.language.scan import Dialect
-from nesy.language.scope import Scope, variables, walk
+from nesy.language.scope import Refused, Scope, variables, walk
 from nesy.source import Span
+
+# Bodies that all bodies with `;` of a program may stand for: 256 a rule add up in a large file.
+MAX_ALL_ALTERNATIVES = 50_000
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,22 @@ class Conditions:
 
     def lower(self, conditions: Sequence[ast.Body], scope: Scope, outside: Counter[str]) -> list[core.BodyLiteral]:
         """The core literals of a conjunction; `outside` counts the variables of the whole statement."""
-        tests = self.draft.tests
-        return BodyLowering(scope, self.dialect, self._define, self.defined, outside, tests).literals(conditions)
+        return BodyLowering(
+            scope, self.dialect, self._define, self.alternatives, self.defined, outside, self.draft.tests
+        ).literals(conditions)
+
+    def alternatives(self, conditions: Sequence[ast.Body], outside: Counter[str]) -> list[tuple[ast.Body, ...]]:
+        """The conjunctions that conditions with `;` stand for; a program has so many and no more.
+
+        Raises: Refused.
+        """
+        result = alternatives(conditions, outside)
+        if len(result) > 1:
+            if self.draft.num_alternatives + len(result) > MAX_ALL_ALTERNATIVES:
+                instead = f"the bodies with `;` of this program stand for more than {MAX_ALL_ALTERNATIVES:,} without"
+                raise Refused(report("N110", conditions[0].span, what="one more alternative", instead=instead))
+            self.draft.num_alternatives += len(result)
+        return result
 
     def joined(
         self,
@@ -83,13 +101,14 @@ class Conditions:
         span: Span,
     ) -> core.Atom:
         """An auxiliary predicate that holds of the formal arguments when one of the bodies does."""
-        name, number = text, 2
-        while (known := self.draft.auxiliary.get(name)) is not None:
-            if known.head.arguments == formal and known.bodies == tuple(bodies):
-                return known.head
-            name, number = f"{text} {number}", number + 1
-        head = core.Atom(name, formal, span)
-        self.draft.auxiliary[name] = Auxiliary(head, tuple(bodies))
+        meaning = Auxiliary(text, formal, tuple(bodies))
+        known = self.draft.auxiliary.get(meaning)
+        if known is not None:
+            return known
+        self.draft.auxiliary_texts[text] += 1
+        number = self.draft.auxiliary_texts[text]
+        head = core.Atom(text if number == 1 else f"{text} {number}", formal, span)
+        self.draft.auxiliary[meaning] = head
         for conditions in bodies:
             outside = Counter(variable.name for variable in variables(conditions))
             outside.update(variable.name for variable in formal)

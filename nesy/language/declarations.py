@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from nesy.diagnostics import Label
 from nesy.errors import near_name
 from nesy.language import ast, core
-from nesy.language.body import alternatives
 from nesy.language.catalogue import report
 from nesy.language.conditions import Conditions
 from nesy.language.draft import Draft
 from nesy.language.scope import Refused, Scope, variables
 from nesy.language.terms import lower_term
 from nesy.language.values import Value, format_value, key
+from nesy.source import Span
 
 # Values of one range: an encoder gives a score to each.
 MAX_VALUES = 100_000
+# Values of all types and neural predicates of a program.
+MAX_ALL_VALUES = 1_000_000
 
 
 def domain_values(domain: ast.Domain, types: Mapping[str, ast.TypeDeclaration]) -> tuple[Value, ...]:
@@ -79,6 +81,17 @@ def domain_values(domain: ast.Domain, types: Mapping[str, ast.TypeDeclaration]) 
                 seen.add(key(lowered.value))
                 values.append(lowered.value)
             return tuple(values)
+
+
+def count_values(number: int, span: Span, draft: Draft) -> None:
+    """Add up the values of all types and neural predicates: each is a name, an outcome, a column of scores.
+
+    Raises: Refused, where a program has too many.
+    """
+    draft.num_values += number
+    if draft.num_values > MAX_ALL_VALUES:
+        problem = f"the types and neural predicates of this program have more than {MAX_ALL_VALUES:,} values"
+        raise Refused(report("N506", span, problem=problem, instead="declare `int` for what is any number"))
 
 
 def columns_of(term: ast.Term) -> tuple[str, tuple[str, ...]]:
@@ -160,7 +173,10 @@ def declare_neural(neural: ast.NeuralDeclaration, parts: Conditions) -> None:
                 report("N506", argument.span, problem="a neural predicate is declared over variables", instead=instead)
             )
         names.append(argument.name)
-    values = None if neural.domain is None else domain_values(neural.domain, draft.types)
+    values = None
+    if neural.domain is not None:
+        values = domain_values(neural.domain, draft.types)
+        count_values(len(values), neural.domain.span, draft)
     if values is not None and len(values) < 2:
         assert neural.domain is not None
         instead = "a predicate with one outcome needs no `->`: it holds or not"
@@ -177,7 +193,7 @@ def declare_neural(neural: ast.NeuralDeclaration, parts: Conditions) -> None:
         others = (Label(earlier, "declared here first"),) if earlier is not None else ()
         raise Refused(report("N505", atom.name_span, others=others, name=atom.name))
     outside = Counter(variable.name for variable in variables((atom, neural.body)))
-    bodies = alternatives([neural.body], outside) if neural.body is not None else [()]
+    bodies = parts.alternatives([neural.body], outside) if neural.body is not None else [()]
     if len(bodies) > 1:
         bodies = [parts.joined(bodies, neural.body, outside, neural.span)]
     scope = parts.scope((atom, bodies[0]), bodies[0], outside)

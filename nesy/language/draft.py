@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,9 +15,10 @@ from nesy.source import Span
 
 @dataclass(frozen=True)
 class Auxiliary:
-    """A predicate made for a part of a body: its head, and the bodies that define it."""
+    """What a predicate made for a part of a body stands for: a text, its variables, the bodies that define it."""
 
-    head: core.Atom
+    text: str
+    arguments: tuple[core.Variable, ...]
     bodies: tuple[tuple[ast.Body, ...], ...]
 
 
@@ -36,7 +38,8 @@ class Draft:
         default_factory=dict[int, ast.Statement]
     )  # rule id -> where it comes from
     lonely: list[ast.Statement] = field(default_factory=list[ast.Statement])  # some variable occurs in them once
-    auxiliary: dict[str, Auxiliary] = field(default_factory=dict[str, Auxiliary])
+    auxiliary: dict[Auxiliary, core.Atom] = field(default_factory=dict[Auxiliary, core.Atom])
+    auxiliary_texts: Counter[str] = field(default_factory=Counter[str])  # how many were made of each text
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     tests: dict[int, core.Comparison] = field(default_factory=dict[int, core.Comparison])  # by id(), see `safety`
     tables: list[Request] = field(default_factory=list[Request])
@@ -46,6 +49,8 @@ class Draft:
         default_factory=list[tuple[core.Query, tuple[core.BodyLiteral, ...], Span]]
     )
     unknown_fails: bool = False  # ProbLog's `:- unknown(fail).`
+    num_alternatives: int = 0  # bodies that those with `;` stand for
+    num_values: int = 0  # of types and neural predicates
     next_id: int = 0
     next_choice: int = 0
 
@@ -86,6 +91,7 @@ class Draft:
         self.statement_of.update(alone.statement_of)
         self.next_id = max(self.next_id, alone.next_id)
         self.next_choice = max(self.next_choice, alone.next_choice)
+        self.num_alternatives += alone.num_alternatives
 
 
 @dataclass

@@ -55,9 +55,9 @@ def interval_literal(value: core.Term, low: core.Expr, high: core.Expr, span: Sp
             end = variable
         ends.append(end)
     text = " ".join(span.text.split())
-    name, number = f"in {text}", 2
-    while core.Signature(name, 3) in scope.intervals:  # one for each place, so that no two depend on each other
-        name, number = f"in {text} {number}", number + 1
+    name = f"in {text}"
+    if core.Signature(name, 3) in scope.intervals:  # one for each place, so that no two depend on each other
+        name = f"in {text} {len(scope.intervals) + 1}"
     scope.intervals[core.Signature(name, 3)] = Interval(None, span)
     return core.Literal(core.Atom(name, (*ends, value), span))
 
@@ -113,9 +113,18 @@ def _add_rules(signature: core.Signature, span: Span, draft: Draft) -> None:
 
 
 def interval_tables(draft: Draft) -> list[core.Table]:
-    """The tables of the intervals with constant ends."""
-    return [
-        core.Table(signature, (np.arange(i.integers.start, i.integers.stop, dtype=np.int64),), len(i.integers), i.span)
-        for signature, i in draft.intervals.items()
-        if i.integers is not None
-    ]
+    """The tables of the intervals with constant ends; too many integers in all are reported."""
+    tables: list[core.Table] = []
+    total = 0
+    for signature, interval in draft.intervals.items():
+        integers = interval.integers
+        if integers is None:
+            continue
+        total += len(integers)
+        if total > MAX_INTEGERS:
+            problem = f"the intervals of this program have more than {MAX_INTEGERS:,} integers"
+            draft.diagnostics.append(report("N506", interval.span, problem=problem, instead="write their ends closer"))
+            break
+        column = np.arange(integers.start, integers.stop, dtype=np.int64)
+        tables.append(core.Table(signature, (column,), len(integers), interval.span))
+    return tables

@@ -13,7 +13,7 @@ from nesy.diagnostics import Label
 from nesy.language import ast, core
 from nesy.language.catalogue import report
 from nesy.language.conditions import Conditions
-from nesy.language.declarations import columns_of, declare_columns, declare_neural, domain_values
+from nesy.language.declarations import columns_of, count_values, declare_columns, declare_neural, domain_values
 from nesy.language.draft import Draft, Kept
 from nesy.language.functions import FUNCTIONS, Function
 from nesy.language.rules import RuleLowering
@@ -94,7 +94,8 @@ class Lowering:
             return
         self.draft.types[statement.name] = statement
         try:
-            domain_values(statement.domain, self.draft.types)
+            values = domain_values(statement.domain, self.draft.types)
+            count_values(len(values), statement.domain.span, self.draft)
         except Refused as refused:
             self.draft.diagnostics.append(refused.diagnostic)
 

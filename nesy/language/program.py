@@ -16,6 +16,7 @@ from nesy.language.catalogue import report
 from nesy.language.checks.collisions import check_collisions
 from nesy.language.checks.encoders import check_encoders
 from nesy.language.checks.kinds import check_kinds
+from nesy.language.checks.limit import limited
 from nesy.language.checks.names import (
     check_heads,
     check_names,
@@ -44,6 +45,8 @@ from nesy.language.scope import Refused
 from nesy.language.tables import TYPES, read_table
 from nesy.language.values import Value
 from nesy.source import Source
+
+_ENOUGH = MAX_ERRORS + 1  # of one kind of mistake: one more than is shown
 
 Functions: TypeAlias = Iterable[PythonFunction | Callable[..., Any]]
 
@@ -220,9 +223,11 @@ def check_reading(
     for unit in reading.units:
         if isinstance(unit.statement, ast.TypeDeclaration) and len(lowering.draft.diagnostics) <= MAX_ERRORS:
             lowering.collect_type(unit.statement)
+    draft = lowering.draft
     for unit in reading.units:
         lowering.add(unit.statement, unit.dialect, unit.folder)
-    draft = lowering.draft
+        if len(draft.diagnostics) > MAX_ERRORS:
+            return Checked(None, tuple(limited(by_position([*reading.diagnostics, *draft.diagnostics]))))
     safe, shapes = (kept.safe, kept.shapes) if kept is not None else (set[int](), {})
     draft.diagnostics += query_for_each(draft)
     required = required_ends(draft)
@@ -245,32 +250,25 @@ def check_reading(
     add_open(draft, known)
     _separate_strong_negation(draft, known)
     ordered, cycles = components(draft, known)
-    diagnostics = by_position(
-        [
-            *reading.diagnostics,
-            *draft.diagnostics,
-            *check_heads(draft),
-            *check_collisions(draft, reading.includes),
-            *islice(check_names(draft, known), MAX_ERRORS),
-            *check_open(draft, known, reading.broken),
-            *check_safety(draft, safe),
-            *check_types(draft),
-            *cycles,
-        ]
-    )
+    found = [
+        check_heads(draft),
+        check_collisions(draft, reading.includes),
+        check_names(draft, known),
+        check_open(draft, known, reading.broken),
+        check_safety(draft, safe),
+        check_types(draft),
+        cycles,
+    ]
+    errors = [diagnostic for each in found for diagnostic in islice(each, _ENOUGH)]
+    diagnostics = limited(by_position([*reading.diagnostics, *draft.diagnostics, *errors]))
     if kept is not None:
         kept.take(draft, lowering.used)
     if any(d.severity == "error" for d in diagnostics):
         return Checked(None, tuple(diagnostics))
     main = reading.sources[0].source
-    diagnostics = by_position(
-        [
-            *diagnostics,
-            *check_style(draft, known, main, shapes),
-            *check_encoders(draft, known),
-            *check_kinds(draft, known, tables),
-        ]
-    )
+    found = [check_style(draft, known, main, shapes), check_encoders(draft, known), check_kinds(draft, known, tables)]
+    warnings = [diagnostic for each in found for diagnostic in islice(each, _ENOUGH)]
+    diagnostics = limited(by_position([*diagnostics, *warnings]))
     program = core.CoreProgram(
         facts=tuple(draft.facts),
         rules=tuple(draft.rules),

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from nesy.language import ast, core
-from nesy.language.body import alternatives
 from nesy.language.catalogue import report
 from nesy.language.collected import in_body
 from nesy.language.conditions import Conditions
@@ -56,12 +55,22 @@ class RuleLowering:
         outside = found.counts
         if 1 in outside.values():
             self.draft.lonely.append(rule)
-        bodies = _bodies(body, found)
+        bodies = self._bodies(body, found)
         has_choice = first.probability is not None
         if has_choice and len(bodies) > 1:
             bodies = [self.parts.joined(bodies, body, outside, span)]
         for conditions in bodies:
             self._one_rule(rule, conditions, found)
+
+    def _bodies(self, body: ast.Body | None, found: Survey) -> Sequence[tuple[ast.Body, ...]]:
+        """The conjunctions that a body stands for: of most, itself."""
+        match body:
+            case None:
+                return ((),)
+            case ast.Conjunction(parts) if found.is_flat and not any(p.__class__ is ast.Conjunction for p in parts):
+                return (parts,)
+            case _:
+                return self.parts.alternatives([body], found.counts)
 
     def _fast_fact(self, atom: ast.Call, span: Span) -> bool:
         """Add a fact whose arguments are plain constants; most statements of most files are one."""
@@ -143,7 +152,7 @@ class RuleLowering:
         outside = found.counts
         if 1 in outside.values():
             self.draft.lonely.append(constraint)
-        bodies = _bodies(body, found)
+        bodies = self._bodies(body, found)
         if weight is not None and len(bodies) > 1:
             bodies = [self.parts.joined(bodies, body, outside, span)]
         for conditions in bodies:
@@ -181,7 +190,7 @@ class RuleLowering:
     def _query_for_each(self, asked: ast.Body, body: ast.Body) -> None:
         """`query(p(X)) :- a(X).` asks for each p(X) such that a(X) is a fact; found when all facts are known."""
         outside = Counter(variable.name for variable in variables((asked, body)))
-        for conditions in alternatives([body], outside):
+        for conditions in self.parts.alternatives([body], outside):
             scope = self.parts.scope((asked, conditions), conditions, outside)
             literals = self.parts.lower(conditions, scope, outside)
             self.draft.queries_for_each.append(
@@ -208,17 +217,6 @@ class RuleLowering:
         if body is not None:
             instead = f"write a `{what}` for each atom, or ask for the atom with variables"
             raise Refused(report("N110", body.span, what=f"a body behind `{what}`", instead=instead))
-
-
-def _bodies(body: ast.Body | None, found: Survey) -> Sequence[tuple[ast.Body, ...]]:
-    """The conjunctions that a body stands for: of most, itself."""
-    match body:
-        case None:
-            return ((),)
-        case ast.Conjunction(parts) if found.is_flat and not any(part.__class__ is ast.Conjunction for part in parts):
-            return (parts,)
-        case _:
-            return alternatives([body], found.counts)
 
 
 def lower_query(

@@ -28,6 +28,22 @@ COMPARISON = {
 }
 
 
+class Real(float):
+    """A float as a constant of the language, where 1.0 and 1 are different ones."""
+
+    def __eq__(self, other):
+        return isinstance(other, float) and float.__eq__(self, other)
+
+    def __ne__(self, other):
+        return not self == other
+
+    __hash__ = float.__hash__
+
+
+def constant(value):
+    return Real(value) if isinstance(value, float) else value
+
+
 class Undecided(Exception):
     """The model needs a choice that has not been made yet."""
 
@@ -63,7 +79,7 @@ def layers_of(program: CoreProgram) -> list[tuple]:
 
 def model(program: CoreProgram, decided: dict, facts=(), layers=None) -> set:
     """The perfect model of a program whose choices have been made."""
-    true = {(fact.predicate, *(a.value for a in fact.arguments)) for fact in program.facts} | set(facts)
+    true = {(fact.predicate, *(constant(a.value) for a in fact.arguments)) for fact in program.facts} | set(facts)
     for predicates, rules in layers or layers_of(program):
         _close(rules, predicates, true, decided)
     _close(program.constraints, None, true, decided)
@@ -132,11 +148,11 @@ def _solve(body, binding, true):
                 if function == "count":
                     value = len(rows)
                 elif function == "sum":
-                    value = sum(weights)
+                    value = constant(sum(weights))
                 elif not weights:
                     return
                 else:
-                    value = {"min": min, "max": max, "avg": lambda w: sum(w) / len(w)}[function](weights)
+                    value = constant({"min": min, "max": max, "avg": lambda w: sum(w) / len(w)}[function](weights))
                 if binding.get(result.name, value) == value:
                     yield from _solve(rest, {**binding, result.name: value}, true)
                 return
@@ -159,9 +175,9 @@ def _value(term, binding):
         case Variable(name):
             return binding[name]
         case Constant(value):
-            return value
+            return constant(value)
         case Expression(function, (left, right)):
-            return ARITHMETIC[function](_value(left, binding), _value(right, binding))
+            return constant(ARITHMETIC[function](_value(left, binding), _value(right, binding)))
     raise AssertionError(term)
 
 
@@ -171,7 +187,7 @@ def _match(arguments, values, binding):
         if isinstance(argument, Variable):
             if found.setdefault(argument.name, value) != value:
                 return None
-        elif argument.value != value:
+        elif constant(argument.value) != value:
             return None
     return found
 
@@ -233,4 +249,4 @@ def edges(graph: DerivationGraph, wanted=lambda head, body: True) -> list[tuple[
 
 def as_row(atom: Atom) -> tuple:
     """A ground atom as the oracle writes it."""
-    return atom.predicate, *(argument.value for argument in atom.arguments)
+    return atom.predicate, *(constant(argument.value) for argument in atom.arguments)

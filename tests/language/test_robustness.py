@@ -86,3 +86,10 @@ def test_a_cycle_of_thousands_of_predicates_is_told_by_its_first_steps():
     assert len(error.labels) == 50
     assert error.notes[1].startswith("the cycle is p3000/0 <- not p0/0 (<text>:1), p0/0 <- p1/0 (<text>:1), ")
     assert error.notes[1].endswith(", p48/0 <- p49/0 (<text>:1), and 2,951 more")
+
+
+def test_a_message_about_a_very_long_line_shows_what_is_around_the_place():
+    rendered = check_text(f"{'p(a). ' * 5_000}q(. {'p(a). ' * 5_000}").errors[0].render()
+    line, caret = rendered.splitlines()[3:5]
+    assert len(line) < 220 and line.startswith("1 | ...") and line.endswith("...")
+    assert line[caret.index("^")] == "." and line[caret.index("^") - 2 :].startswith("q(. ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
+from itertools import islice
 
 from nesy.diagnostics import Diagnostic
 from nesy.errors import near_name
@@ -12,6 +13,9 @@ from nesy.language.core import term_variables
 from nesy.language.draft import Draft
 from nesy.language.scope import variables, walk
 from nesy.source import Span
+
+# Variables of one rule that are told: each is compared with all others, for a name that is near.
+_MAX_NAMES = 20
 
 
 def check_safety(draft: Draft, safe: set[int]) -> Iterator[Diagnostic]:
@@ -63,7 +67,7 @@ def unsafe_variables(rule: core.Rule, tests: Container[int] = ()) -> Iterator[tu
                     unsafe.setdefault(name, "N206")
             case core.Literal():
                 pass
-    for name, code in unsafe.items():
+    for name, code in islice(unsafe.items(), _MAX_NAMES):
         yield code, name
 
 
@@ -89,12 +93,31 @@ def bound_variables(
                     waiting.append(literal)
             case _:
                 pass
-    while waiting:
-        later = [literal for literal in waiting if not binds(literal, bound)]
-        if len(later) == len(waiting):
-            return bound
-        waiting = later
+    waiting = [literal for literal in waiting if not binds(literal, bound)]
+    if waiting:
+        _bind_in_any_order(waiting, bound)
     return bound
+
+
+def _bind_in_any_order(waiting: list[core.Comparison | core.Aggregate], bound: set[str]) -> None:
+    """Evaluate what can be: a literal is tried again when one of its variables is bound."""
+    asking: dict[str, list[core.Comparison | core.Aggregate]] = {}
+    for literal in waiting:
+        for name in _names(literal):
+            asking.setdefault(name, []).append(literal)
+    todo = [*waiting]
+    while todo:
+        literal = todo.pop()
+        unbound = [name for name in _names(literal) if name not in bound]
+        if unbound and binds(literal, bound):
+            for name in unbound:
+                todo += asking[name]
+
+
+def _names(literal: core.Comparison | core.Aggregate) -> list[str]:
+    if isinstance(literal, core.Aggregate):
+        return [literal.result.name, *(variable.name for variable in literal.group)]
+    return list(term_variables((literal.left, literal.right)))
 
 
 def binds(literal: core.Comparison | core.Aggregate, bound: set[str]) -> bool:
