@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesy.language.functions import FUNCTIONS, Function
-from nesy.language.values import NIL, Value, format_value, inside_functor, predicate_name
+from nesy.language.values import NIL, Value, format_value, inside_functor, key, predicate_name
 from nesy.source import Source, Span, node
 
 
@@ -269,6 +269,27 @@ class Table:
     columns: tuple[NDArray[np.int64] | Coded, ...]
     num_rows: int
     span: Span | None = None
+
+    def rows(self) -> Iterator[tuple[Value, ...]]:
+        """The rows one by one, for those who look at a few: the engine reads columns."""
+        columns = [
+            [column.values[code] for code in column.codes.tolist()] if isinstance(column, Coded) else column.tolist()
+            for column in self.columns
+        ]
+        yield from zip(*columns, strict=True) if columns else [()] * self.num_rows
+
+    def holds(self, row: tuple[Value, ...]) -> bool:
+        """Whether a row is in the table."""
+        found = np.ones(self.num_rows, dtype=np.bool_)
+        for column, value in zip(self.columns, row, strict=True):
+            if isinstance(column, Coded):
+                codes = [code for code, other in enumerate(column.values) if key(other) == key(value)]
+                found &= np.isin(column.codes, codes)
+            elif type(value) is int:
+                found &= column == value
+            else:
+                return False
+        return bool(found.any())
 
 
 @dataclass(frozen=True)

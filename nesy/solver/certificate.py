@@ -33,6 +33,7 @@ from nesy.solver.instances import (
     depends_on,
     facts_of,
     instantiate,
+    stated,
 )
 from nesy.solver.matching import TooLargeError
 from nesy.solver.script import Script, conjunction, negation
@@ -154,7 +155,17 @@ class Certifier:
 
     @cached_property
     def _facts(self) -> list[tuple[tuple[Signature, tuple[object, ...]], Fact]]:
-        return [((s, tuple(map(key, row))), (s, row)) for s, row in facts_of(self.program, {})]
+        return [((s, tuple(map(key, row))), (s, row)) for s, row in stated(self.program)]
+
+    def _used_rows(self, claim: Claim) -> list[Fact]:
+        """The rows of tables that the proof uses, each looked up in its table."""
+        tables = {table.signature: table for table in self.program.tables}
+        found: list[Fact] = []
+        for signature, identity in claim.used:
+            row = tuple(value for _, value in identity)  # type: ignore[misc]
+            if signature in tables and tables[signature].holds(row):
+                found.append((signature, row))
+        return found
 
     def _instances(self, claim: Claim, facts: Rows, timeout: float) -> Instances:
         relevant = depends_on(self.program, [claim.answer.signature])
@@ -162,9 +173,10 @@ class Certifier:
         if self._is_positive(relevant) and not claim.negated:
             rows = ((s, tuple(row)) for s, found in facts.items() if s in relevant for row in found)
             given = [fact for identity, fact in self._facts if identity in claim.used]
+            given += self._used_rows(claim)
             given += [fact for fact in rows if (fact[0], tuple(map(key, fact[1]))) in claim.used]
         else:
-            given = facts_of(self.program, facts)
+            given = facts_of(self.program, facts, relevant)
         identities = {(i, tuple(map(key, k)), o): holds for (i, k, o), holds in claim.outcomes.items()}
 
         def known(outcome: Outcome) -> bool | None:

@@ -117,7 +117,7 @@ def _example(program: CoreProgram, consistency: Consistency, size: int, seconds:
         free = databases(program, inputs, size) if inputs else []
         instances = instantiate(
             program,
-            facts_of(program, {}),
+            facts_of(program, {}, relevant),
             relevant=relevant,
             free=free,
             constraints=hard,

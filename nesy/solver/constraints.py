@@ -120,7 +120,7 @@ def _check(
     relevant = depends_on(program, wanted) | set(wanted)
     instances = instantiate(
         program,
-        facts_of(program, {}),
+        facts_of(program, {}, relevant),
         relevant=relevant,
         free=free,
         constraints=hard,

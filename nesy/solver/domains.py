@@ -35,6 +35,7 @@ Column = tuple[Signature, int]
 _Place = Column | tuple[int, str]  # a column, or a variable of a rule
 
 MAX_ROWS = 4_096  # rows of one predicate over its columns' values
+MAX_NAMED = 200  # rows of a table whose values count as named: a larger one is data
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,10 @@ def column_sorts(program: CoreProgram, facts: Iterable[Fact] = ()) -> Mapping[Co
         classes.atom(-1, query.atom)
     for atom in program.facts:
         classes.atom(-1, atom)
+    for table in program.tables:
+        for row in table.rows() if table.num_rows <= MAX_NAMED else ():
+            for column, value in enumerate(row):
+                classes.constant((table.signature, column), value)
     for neural in program.neural.values():
         if neural.values is not None:
             signature = Signature(neural.name, len(neural.key) + 1)

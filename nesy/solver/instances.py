@@ -38,6 +38,7 @@ Fact = tuple[Signature, tuple[Value, ...]]
 Rows = Mapping[Signature, Iterable[Sequence[Value]]]
 
 MAX_INSTANCES = 50_000  # a person reads proofs of a few hundred; beyond this Z3 would not answer in time
+MAX_TABLE_ROWS = 100_000  # of one table: each becomes an atom
 MAX_AGGREGATE_VALUES = 20_000
 
 
@@ -131,13 +132,31 @@ def instantiate(
     return run.result
 
 
-def facts_of(program: CoreProgram, sample: Rows) -> Iterator[Fact]:
-    """What is certain: the facts of the program and those of the sample."""
+def facts_of(program: CoreProgram, sample: Rows, relevant: Collection[Signature] | None = None) -> Iterator[Fact]:
+    """What is certain of the relevant predicates: the facts of the program, its tables and the facts of the sample.
+
+    Raises: TooLargeError, for a table that is too large to be handed to Z3.
+    """
+    for signature, row in stated(program):
+        if relevant is None or signature in relevant:
+            yield signature, row
+    for table in program.tables:
+        if relevant is not None and table.signature not in relevant:
+            continue
+        if table.num_rows > MAX_TABLE_ROWS:
+            raise TooLargeError(f"`{table.signature}` has {table.num_rows:,} rows, more than {MAX_TABLE_ROWS:,}")
+        for row in table.rows():
+            yield table.signature, row
+    for signature, rows in sample.items():
+        if relevant is None or signature in relevant:
+            for row in rows:
+                yield signature, tuple(row)
+
+
+def stated(program: CoreProgram) -> Iterator[Fact]:
+    """The facts that the program's text states."""
     for atom in program.facts:
         yield atom.signature, tuple(a.value for a in atom.arguments if isinstance(a, Constant))
-    for signature, rows in sample.items():
-        for row in rows:
-            yield signature, tuple(row)
 
 
 def depends_on(program: CoreProgram, goals: Iterable[Signature]) -> set[Signature]:

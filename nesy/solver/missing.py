@@ -41,9 +41,9 @@ def why_not(program: CoreProgram, atom: Atom, facts: Rows | None = None, timeout
     hard = [rule for rule in program.constraints if rule.choice is None]
     bodies = (signature for rule in hard for signature in body_signatures(rule.body))
     relevant = depends_on(program, [atom.signature, *(one.atom.signature for one in program.evidence), *bodies])
-    given = [fact for fact in facts_of(program, facts or {}) if fact[0] in relevant]
     found = WhyNot("unknown", str(atom))
     try:
+        given = list(facts_of(program, facts or {}, relevant))
         world = instantiate(program, given, relevant=relevant, timeout=timeout)
         found = replace(found, attempts=tuple(attempts(program, atom, world)))
         instances = _possible(program, atom, hard, given, relevant, timeout)

@@ -142,12 +142,12 @@ def _instantiate(
     timeout: float,
 ) -> tuple[Instances, list[int]]:
     """The instances that bear on a pattern, and which atoms of them fit it."""
-    given = list(facts_of(program, facts))
+    relevant = _connected(program, pattern.signature, hard)
+    given = list(facts_of(program, facts, relevant))
     is_ground = all(isinstance(argument, Constant) for argument in pattern.arguments)
     goal: list[Fact] = []
     if is_ground:
         goal = [(pattern.signature, tuple(a.value for a in pattern.arguments if isinstance(a, Constant)))]
-    relevant = _connected(program, pattern.signature, hard)
     sorts = column_sorts(program, [*given, *goal])
     free: list[Fact] = []
     for signature in sorted(opened):

@@ -9,8 +9,8 @@ breaks the property; that there is none is a proof for every database of that si
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal as OneOf
 
 from nesy.language.core import (
@@ -31,7 +31,7 @@ from nesy.language.values import key
 from nesy.solver.completion import Completion
 from nesy.solver.domains import databases
 from nesy.solver.engine import DEFAULT_TIMEOUT, minimise
-from nesy.solver.instances import Fact, Instance, Instances, body_signatures, depends_on, facts_of, instantiate
+from nesy.solver.instances import Instance, Instances, body_signatures, depends_on, facts_of, instantiate
 from nesy.solver.matching import TooLargeError, may_bind
 from nesy.solver.script import Script, disjunction, negation
 
@@ -184,8 +184,10 @@ def _verify(
     rules = hard if claimed is None else [*hard, claimed]
     try:
         data = _data(program)
-        free = databases(program, sorted(data), size)
-        given: Iterable[Fact] = (fact for fact in facts_of(program, {}) if fact[0] not in data)
+        # The claim's constants are values that rows may hold.
+        claimed_of = program if claimed is None else replace(program, constraints=(*program.constraints, claimed))
+        free = databases(claimed_of, sorted(data), size)
+        given = facts_of(program, {}, program.predicates.keys() - data)
         instances = instantiate(program, given, free=free, constraints=rules, strict=False, timeout=timeout)
     except (TooLargeError, FunctionError) as error:
         return Property("unknown", claim, size, time.perf_counter() - start, reason=str(error))
