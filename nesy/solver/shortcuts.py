@@ -255,7 +255,17 @@ def _matters(neural: Neural, case: _Case) -> bool:
 def _exchange(
     neurals: Sequence[Neural], cases: Sequence[_Case], seconds: float
 ) -> dict[tuple[str, Value | None], Value | None] | None:
-    """For each value the one that can be learned in its place, the fewest of them changed; None if there is none."""
+    """For each value the one that can be learned in its place, the fewest of them changed; None if there is none.
+
+    A value that no labelling with an answer has stays as it is: the inputs were too small to say anything of it.
+    """
+    telling = {
+        (slot.neural.name, value)
+        for case in cases
+        for labelling, answers in case.answers.items()
+        if answers
+        for slot, value in zip(case.slots, labelling, strict=True)
+    }
     script = Script()
     symbols: dict[tuple[str, Value | None, Value | None], str] = {}
     kept: list[str] = []
@@ -267,7 +277,10 @@ def _exchange(
             ways = [symbols[neural.name, value, other] for other in values]
             script.assert_(disjunction(ways))
             script.assert_(at_most_one(ways))
-            kept.append(symbols[neural.name, value, value])
+            same_value = symbols[neural.name, value, value]
+            kept.append(same_value)
+            if (neural.name, value) not in telling:
+                script.assert_(same_value)
     names = {neural.name for neural in neurals}
     for case in cases:
         same: dict[frozenset[str], list[_Labelling]] = {}
