@@ -35,7 +35,7 @@ _FIRST = 32  # rows of the first batch, in which most relabellings fail
 _BATCH = 64
 _SLACK = 0.01  # share of the rows that a relabelling may have wrong beyond those that are wrong anyway
 _FEWEST_RIGHT = 0.5  # of the rows: where less is right, nothing was learned that could be mistaken
-_MOST_TRIED = 600  # relabellings; where there are more, the exchanges, merges and shifts of values stand for them
+_MOST_TRIED = 600  # of one predicate; where there are more, exchanges, merges and shifts of values stand for them
 _IMPOSSIBLE = -1e9  # the score of a value that nothing is taken for
 _LISTED = 5
 
@@ -100,7 +100,7 @@ def find_shortcuts(
         math.prod(_num_outcomes(model, name) ** len(outcomes) for name, outcomes in seen.items()) - 1
     )  # the learned labelling itself is one of them
     tried, found = 0, []
-    for relabelling in _distinct(_candidates(model, seen), seen):
+    for relabelling in _distinct(candidates(model, seen), seen):
         tried += 1
         if trial.is_as_good(relabelling, allowed):
             found.append(_told(model, relabelling, seen))
@@ -188,7 +188,7 @@ def _num_outcomes(model: Model, name: str) -> int:
     return 2 if values is None else len(values)
 
 
-def _candidates(model: Model, seen: Mapping[str, Sequence[int]]) -> Iterator[Relabelling]:
+def candidates(model: Model, seen: Mapping[str, Sequence[int]]) -> Iterator[Relabelling]:
     """All relabellings of all predicates together where they are few; else of each alone, or those of a simple form."""
     every = math.prod(_num_outcomes(model, name) ** len(outcomes) for name, outcomes in seen.items())
     if every <= _MOST_TRIED:
@@ -197,7 +197,11 @@ def _candidates(model: Model, seen: Mapping[str, Sequence[int]]) -> Iterator[Rel
         return
     for name, outcomes in seen.items():
         count = _num_outcomes(model, name)
-        alone = _all_maps(count, outcomes) if count ** len(outcomes) <= _MOST_TRIED else _simple_maps(count)
+        if count ** len(outcomes) <= _MOST_TRIED:
+            alone = list(_all_maps(count, outcomes))
+        else:
+            alone = list(_simple_maps(count))
+            alone = alone[:: math.ceil(len(alone) / _MOST_TRIED)]
         for taken_for in alone:
             yield {name: taken_for}
     proved = _proved(model)

@@ -17,7 +17,7 @@ from torch import Tensor
 from nesy.language.core import Signature
 from nesy.learning.batches import AnswerNames
 from nesy.learning.data import Row
-from nesy.learning.shortcuts import Shortcuts, find_shortcuts
+from nesy.learning.shortcuts import Shortcuts, candidates, find_shortcuts
 from nesy.learning.training import train
 from nesy.model import Model
 from nesy.perception import Encoder, Facts, Keys, Payload, Sighting
@@ -180,3 +180,19 @@ def test_training_warns_of_a_shortcut_and_keeps_it_in_the_run(
     assert "warning: reasoning shortcut: " in str(blind)
     saved = json.loads((blind.folder / "metrics.json").read_text())
     assert saved["shortcuts"] == blind.shortcuts.to_dict()
+
+
+def _candidates_of(count: int) -> list[tuple[int, ...]]:
+    """What is tried for a predicate of so many values, all of which the encoder gives."""
+    program = (
+        f"#input item(index).\n#neural value(I) -> 0..{count - 1} :- item(I).\n"
+        "answer(A) :- value(0, X), value(1, Y), A = X + Y.\n#query answer(A).\n"
+    )
+    model = Model(Program.from_text(program), Given())
+    return [one["value"] for one in candidates(model, {"value": range(count)}) if "value" in one]
+
+
+def test_of_very_many_values_no_more_than_some_hundred_ways_are_tried() -> None:
+    maps = _candidates_of(40)
+    assert 300 <= len(maps) <= 601
+    assert all(len(taken_for) == 40 for taken_for in maps)
