@@ -187,6 +187,7 @@ class Conditioning:
         self.propagation = Propagation(problem)
         self.leaf_mask = [_mask(branch.node) for branch in problem.branches]
         self.all_leaves = _mask(problem.leaf)
+        self.elements = [_mask(aggregate.element) for aggregate in problem.aggregates]
         self.prior = prior
         self.rank = self._order()
 
@@ -311,38 +312,39 @@ class Conditioning:
         """What still matters; None where a condition fails."""
         problem, propagation = self.problem, self.propagation
         unsettled = facts.open & ~facts.true
-        stack: list[int] = []
+        waiting = 0
         for literal in problem.conditions:
             node, negated = literal >> 1, literal & 1
             if unsettled >> node & 1:
-                stack.append(node)
+                waiting |= 1 << node
             elif (facts.true >> node & 1) == negated:
                 return None
         settled = holds = 0
         for bit, literal in enumerate(problem.targets):
             node, negated = literal >> 1, literal & 1
             if unsettled >> node & 1:
-                stack.append(node)
+                waiting |= 1 << node
             else:
                 settled |= 1 << bit
                 holds |= ((facts.true >> node & 1) ^ negated) << bit
         nodes = derivations = 0
         partial: dict[int, tuple[int, float, int]] = {}
-        while stack:
-            node = stack.pop()
-            if nodes >> node & 1:
-                continue
+        failed = propagation.everything & ~facts.open
+        while waiting:
+            node = waiting.bit_length() - 1
             nodes |= 1 << node
+            below = 0
             for d in problem.of_head[node]:
-                if propagation.positive[d] & ~facts.open or propagation.negative[d] & facts.true:
-                    continue
-                derivations |= 1 << d
-                stack.extend(_bits((propagation.positive[d] | propagation.negative[d]) & unsettled & ~nodes))
+                positive, negative = propagation.positive[d], propagation.negative[d]
+                if not (positive & failed or negative & facts.true):
+                    derivations |= 1 << d
+                    below |= positive | negative
             owner = problem.aggregate_of.get(node)
             if owner is not None and owner not in partial:
                 aggregate = problem.aggregates[owner]
                 partial[owner] = (owner, *_partial(aggregate, facts.true))
-                stack.extend(element for element in aggregate.element if unsettled >> element & 1)
+                below |= self.elements[owner]
+            waiting = (waiting | below & unsettled) & ~nodes
         return Residue(nodes, derivations, tuple(sorted(partial.values())), settled, holds)
 
 
