@@ -98,6 +98,16 @@ class Distribution:
         return -self.of(targets).clamp(min=_SMALLEST).log().mean()
 
 
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """One structure that whole batches have had."""
+
+    graph: DerivationGraph
+    reading: Reading
+    answers: tuple[Atom, ...]
+    column: Tensor  # [1, A]
+
+
 class Model(nn.Module):
     """A program whose neural predicates an encoder gives.
 
@@ -112,7 +122,7 @@ class Model(nn.Module):
         self.temperatures = Temperatures(self.core)
         self.query = self._query(query)
         self.structures = Structures()  # what was found out about structures, for all batches that meet them again
-        self._readings: OrderedDict[object, tuple[DerivationGraph, Reading]] = OrderedDict()
+        self._readings: OrderedDict[object, _Known] = OrderedDict()  # of payloads that all have one structure
 
     @property
     def core(self) -> CoreProgram:
@@ -142,10 +152,13 @@ class Model(nn.Module):
         structures = [_structure(fact) for fact in facts]
         is_shared = all(structure == structures[0] for structure in structures)
         if is_shared:
-            graph, reading = self._reading(structures[0], facts[0])
+            known = self._reading(structures[0], facts[0])
+            graph, reading, answers = known.graph, known.reading, known.answers
+            column = known.column.expand(len(payloads), -1)
         else:
             graph = ground(self.core, facts, queries=(self.query,), limits=Limits())
             reading = exact(graph, Budget(), self.structures)
+            answers, column = _columns(graph, len(payloads))
         if learn:
             self.parameters_of_rules.extend(parameter_keys(graph))
         plan = LeafPlan.of(graph, self.parameters_of_rules)
@@ -154,7 +167,6 @@ class Model(nn.Module):
             for name, keys in plan.requests.items()
             if len(keys)
         }
-        answers, column = _columns(graph, len(payloads), is_shared)
         return Batch(tuple(payloads), graph, reading, plan, requests, is_shared, answers, column)
 
     def structure(self, payload: Payload) -> Hashable:
@@ -279,15 +291,16 @@ class Model(nn.Module):
             raise RunError(f"{place}: its parts do not fit together ({error}): train it again") from error
         return model.to(choose_device(device)).eval()
 
-    def _reading(self, structure: object, facts: Facts) -> tuple[DerivationGraph, Reading]:
-        if structure in self._readings:
-            self._readings.move_to_end(structure)
-            return self._readings[structure]
-        graph = ground(self.core, (facts,), queries=(self.query,), limits=Limits())
-        self._readings[structure] = graph, exact(graph, Budget(), self.structures)
-        if len(self._readings) > _MOST_STRUCTURES:
-            self._readings.popitem(last=False)
-        return self._readings[structure]
+    def _reading(self, structure: object, facts: Facts) -> _Known:
+        known = self._readings.get(structure)
+        if known is None:
+            graph = ground(self.core, (facts,), queries=(self.query,), limits=Limits())
+            known = _Known(graph, exact(graph, Budget(), self.structures), *_columns(graph, 1))
+            self._readings[structure] = known
+            if len(self._readings) > _MOST_STRUCTURES:
+                self._readings.popitem(last=False)
+        self._readings.move_to_end(structure)
+        return known
 
 
 def _structure(facts: Facts) -> Hashable:
@@ -324,8 +337,8 @@ def _picked(values: Tensor, nowhere: float, column: Tensor, is_shared: bool) -> 
     return padded.gather(1, column) if is_shared else padded[column]
 
 
-def _columns(graph: DerivationGraph, num_payloads: int, is_shared: bool) -> tuple[tuple[Atom, ...], Tensor]:
-    """The answers of a batch, and where each payload's stand in the output of a reading."""
+def _columns(graph: DerivationGraph, num_payloads: int) -> tuple[tuple[Atom, ...], Tensor]:
+    """The answers of a batch side by side, and where each payload's stand in the output of a reading."""
     atoms: dict[str, Atom] = {}
     place: dict[str, int] = {}
     of_object: dict[int, int] = {}  # samples share their atoms, and the text of each is made once
@@ -338,10 +351,6 @@ def _columns(graph: DerivationGraph, num_payloads: int, is_shared: bool) -> tupl
             number = of_object[id(query.atom)] = place.setdefault(text, len(place))
         columns.append(number)
     column = torch.full((num_payloads, len(atoms)), len(graph.query))
-    position = torch.arange(len(graph.query))
-    where = torch.tensor(columns, dtype=torch.int64)
-    if is_shared:
-        column[:, where] = position
-    else:
-        column[torch.tensor([query.sample for query in graph.query], dtype=torch.int64), where] = position
+    sample = torch.tensor([query.sample for query in graph.query], dtype=torch.int64)
+    column[sample, torch.tensor(columns, dtype=torch.int64)] = torch.arange(len(graph.query))
     return tuple(atoms.values()), column
