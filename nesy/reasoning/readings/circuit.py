@@ -121,6 +121,9 @@ class Circuit:
         return sum(len(layer.left) for layer in self.layers)
 
     def to(self, device: torch.device) -> Circuit:
+        """The same circuit on a device."""
+        if self.root.device == device:
+            return self
         return Circuit(self.num_inputs, tuple(layer.to(device) for layer in self.layers), self.root.to(device))
 
     def __call__(self, inputs: Tensor) -> Tensor:

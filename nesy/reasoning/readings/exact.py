@@ -66,7 +66,7 @@ class Reading:
     lifted: tuple[Lifted, ...]  # distributions that are inputs of the circuit after those of `inputs`
     groups_of: tuple[tuple[int, ...], ...]  # the groups that each query is under, even if they do not touch it
 
-    @property
+    @cached_property
     def method(self) -> Method:
         """The weakest method any query was answered with."""
         order: list[Method] = ["exact", "exact (compiled)", "bounds", "sampled"]
@@ -84,24 +84,26 @@ class Reading:
         values = self.inputs.values(wide.reshape(batch.numel(), self.graph.num_leaves).T)
         values = torch.cat([values, *(lifted(values) for lifted in self.lifted)])
         circuit = self.circuit.to(leaf.device)
-        is_conditional = self.is_conditional[:, None].to(leaf.device)
         roots = circuit(values)
+        yes, total, unknown = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
+        ends = roots[3 * num_queries :].unflatten(0, (2, len(self.groups)))
         # Without conditions the total is 1 already, and a division would only add rounding.
-        if self._is_doubtful(roots, values):
+        if self._is_doubtful(yes, ends[0], values):
             roots = circuit.log(values)
             yes, total, _ = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
-            log_p = yes - torch.where(is_conditional, total, 0)
+            log_p = yes - self._where_conditional(total, 0.0)
             lower = upper = log_p.exp()
-            known = roots[3 * num_queries :].exp()[: len(self.groups)]
-            is_possible = roots[3 * num_queries :][: len(self.groups)] > -torch.inf
+            log_known = roots[3 * num_queries :][: len(self.groups)]
+            known, is_possible = log_known.exp(), log_known > -torch.inf
         else:
-            yes, total, unknown = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
-            total = torch.where(is_conditional, total + unknown, 1)
-            lower, upper = yes / total, (yes + unknown) / total
+            if self.method == "bounds":
+                total = self._where_conditional(total + unknown, 1.0)
+                lower, upper = yes / total, (yes + unknown) / total
+            else:
+                lower = upper = yes / self._where_conditional(total, 1.0) if any(self._conditional) else yes
             log_p = lower.clamp_min(torch.finfo(lower.dtype).tiny).log()
-            known, open_mass = roots[3 * num_queries :].unflatten(0, (2, len(self.groups)))
-            is_possible = known + open_mass > 0
-        if where_impossible == "raise":
+            known, is_possible = ends[0], ends.sum(0) > 0
+        if where_impossible == "raise" and self.groups:
             self._check(is_possible)
         evidence = torch.ones_like(lower)
         if self.groups:
@@ -112,8 +114,10 @@ class Reading:
         def shaped(answer: Tensor) -> Tensor:
             return answer.T.reshape(*batch, num_queries).to(leaf.dtype)
 
-        p = (lower + upper) / 2 if "bounds" in self.methods else lower
-        return Probabilities(shaped(p), shaped(lower), shaped(upper), shaped(evidence), shaped(log_p))
+        low = shaped(lower)
+        if self.method != "bounds":
+            return Probabilities(low, low, low, shaped(evidence), shaped(log_p))
+        return Probabilities(shaped((lower + upper) / 2), low, shaped(upper), shaped(evidence), shaped(log_p))
 
     @cached_property
     def _group_index(self) -> Tensor:
@@ -122,12 +126,22 @@ class Reading:
         rows = [[*groups, *[len(self.groups)] * (most - len(groups))] for groups in self.groups_of]
         return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), most)
 
-    def _is_doubtful(self, roots: Tensor, values: Tensor) -> bool:
+    @cached_property
+    def _conditional(self) -> list[bool]:
+        return self.is_conditional.tolist()
+
+    def _where_conditional(self, total: Tensor, otherwise: float) -> Tensor:
+        """The totals of queries under conditions. Shapes: [Q, B] -> [Q, B]"""
+        return torch.where(self.is_conditional[:, None].to(total.device), total, otherwise)
+
+    def _is_doubtful(self, yes: Tensor, known: Tensor, values: Tensor) -> bool:
         """Whether a mass of 0 may be one that is only too small for the type: then logarithms tell."""
-        if "bounds" in self.methods or not len(self.circuit.layers) or not bool((roots.detach() == 0).any()):
+        if self.method == "bounds" or not len(self.circuit.layers):
+            return False
+        if not bool((yes.detach() == 0).any()) and not bool((known.detach() == 0).any()):
             return False
         small = torch.where(values > 0, values.detach(), 1).amin() if values.numel() else values.new_ones(())
-        return bool(len(self.circuit.layers) * small.log() < log(torch.finfo(roots.dtype).tiny))
+        return bool(len(self.circuit.layers) * small.log() < log(torch.finfo(yes.dtype).tiny))
 
     def _check(self, is_possible: Tensor) -> None:
         if bool(is_possible.all()):
