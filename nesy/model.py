@@ -189,11 +189,14 @@ class Model(nn.Module):
         leaf = self._assembled(batch, scores)
         found = batch.reading(leaf)
         column = batch.column.to(leaf.device)
+        p = _picked(found.p, 0.0, column, batch.is_shared)
+        if not batch.reading.groups:
+            return Distribution(batch.answers, p, leaf, p.new_ones(len(batch)))
         # Conditions are those of the whole payload, so any of its queries has them: its first, if it has one.
         past = column.new_full((len(batch), 1), found.evidence.shape[-1])
         first = torch.cat([column, past], dim=1).min(dim=1, keepdim=True).values
         evidence = _picked(found.evidence, 1.0, first, batch.is_shared).squeeze(1)
-        return Distribution(batch.answers, _picked(found.p, 0.0, column, batch.is_shared), leaf, evidence)
+        return Distribution(batch.answers, p, leaf, evidence)
 
     def leaves(self, batch: Batch) -> Tensor:
         """The probability of every leaf of the batch's graph.

@@ -82,7 +82,8 @@ class Reading:
         batch, num_queries = leaf.shape[:-1], len(self.methods)
         wide = leaf if leaf.device.type == "mps" else leaf.double()
         values = self.inputs.values(wide.reshape(batch.numel(), self.graph.num_leaves).T)
-        values = torch.cat([values, *(lifted(values) for lifted in self.lifted)])
+        if self.lifted:
+            values = torch.cat([values, *(lifted(values) for lifted in self.lifted)])
         circuit = self.circuit.to(leaf.device)
         roots = circuit(values)
         yes, total, unknown = roots[: 3 * num_queries].unflatten(0, (3, num_queries))
