@@ -144,31 +144,35 @@ class LeafPlan:
         offset = graph.num_leaves
         requests: dict[str, Keys] = {}
 
-        neural_rows: dict[str, list[int]] = {}
-        for choice in np.unique(table.of_leaf[np.isnan(fixed)]):
-            core = choice_of[int(table.choice[choice])]
-            leaves = slice(int(table.ptr[choice]), int(table.ptr[choice + 1]))
+        uncertain = np.unique(table.of_leaf[np.isnan(fixed)])
+        neural_rows: dict[str, np.ndarray] = {}
+        for id in np.unique(table.choice[uncertain]):
+            core = choice_of[int(id)]
+            rows = uncertain[table.choice[uncertain] == id]
             if core.neural is not None:
-                neural_rows.setdefault(core.neural, []).append(int(choice))
+                neural_rows[core.neural] = np.append(neural_rows.get(core.neural, rows[:0]), rows)
                 continue
-            for leaf in range(leaves.start, leaves.stop):
-                outcome = int(table.outcome[leaf])
-                weight = core.weights[outcome]
-                if isinstance(weight, Learnable):
-                    row = parameters.groups.get((core.id, _index_values(core, weight, table.key[choice])))
-                    if row is None:  # an index value that training never saw
-                        fixed[leaf] = parameters.initial(core.id, outcome)
-                    else:
-                        index[leaf] = offset + row * parameters.width + outcome
+            for choice in rows:
+                for leaf in range(int(table.ptr[choice]), int(table.ptr[choice + 1])):
+                    outcome = int(table.outcome[leaf])
+                    weight = core.weights[outcome]
+                    if isinstance(weight, Learnable):
+                        row = parameters.groups.get((core.id, _index_values(core, weight, table.key[choice])))
+                        if row is None:  # an index value that training never saw
+                            fixed[leaf] = parameters.initial(core.id, outcome)
+                        else:
+                            index[leaf] = offset + row * parameters.width + outcome
         offset += len(parameters) * parameters.width
 
         for name in program.neural:
-            rows = neural_rows.get(name, [])
+            rows = np.sort(neural_rows.get(name, uncertain[:0]))
             width = program.neural[name].num_scores
-            requests[name] = Keys(table.sample[rows].astype(np.int64), [table.key[row] for row in rows])
-            for position, row in enumerate(rows):
-                leaves = slice(int(table.ptr[row]), int(table.ptr[row + 1]))
-                index[leaves] = offset + position * width + table.outcome[leaves]
+            requests[name] = Keys(table.sample[rows].astype(np.int64), [table.key[row] for row in rows.tolist()])
+            sizes = table.ptr[rows + 1] - table.ptr[rows]
+            position = np.repeat(np.arange(len(rows)), sizes)
+            within = np.arange(len(position)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            leaves = table.ptr[rows][position] + within
+            index[leaves] = offset + position * width + table.outcome[leaves]
             offset += len(rows) * width
         return cls(torch.from_numpy(np.nan_to_num(fixed)), torch.from_numpy(index), requests)
 

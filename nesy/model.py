@@ -149,10 +149,10 @@ class Model(nn.Module):
         if not payloads:
             raise DataError("a batch needs at least one payload")
         facts = [self.encoder.facts(payload) for payload in payloads]
-        structures = [_structure(fact) for fact in facts]
-        is_shared = all(structure == structures[0] for structure in structures)
+        structure = _structure(facts[0])
+        is_shared = all(fact == facts[0] and _structure(fact) == structure for fact in facts[1:])
         if is_shared:
-            known = self._reading(structures[0], facts[0])
+            known = self._reading(structure, facts[0])
             graph, reading, answers = known.graph, known.reading, known.answers
             column = known.column.expand(len(payloads), -1)
         else:

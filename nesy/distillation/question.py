@@ -52,7 +52,7 @@ class Question:
 
         Shapes: -> [n, words]
         """
-        return self.log_likelihood(texts) - self._prior
+        return self.log_likelihood(texts) - self.prior
 
     @torch.no_grad()
     def log_likelihood(self, texts: Sequence[str]) -> Tensor:
@@ -74,7 +74,7 @@ class Question:
         return self.backbone.limit - max(map(len, self._continuations))
 
     @cached_property
-    def _prior(self) -> Tensor:
+    def prior(self) -> Tensor:
         """The mean of what is said where nothing has been read, normalised over the words. Shapes: -> [words]"""
         return torch.softmax(self.log_likelihood(_CONTENT_FREE), dim=1).mean(dim=0).log()
 
