@@ -15,8 +15,8 @@ from nesy.language.scan import Dialect
 from nesy.language.scope import Refused, Scope, variables, walk
 from nesy.source import Span
 
-# Bodies that all bodies with `;` of a program may stand for: 256 a rule add up in a large file.
-MAX_ALL_ALTERNATIVES = 50_000
+# Conditions of the conjunctions that all bodies with `;` of a program stand for: 256 a rule add up in a large file.
+MAX_ALL_ALTERNATIVES = 200_000
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,17 @@ class Conditions:
         ).literals(conditions)
 
     def alternatives(self, conditions: Sequence[ast.Body], outside: Counter[str]) -> list[tuple[ast.Body, ...]]:
-        """The conjunctions that conditions with `;` stand for; a program has so many and no more.
+        """The conjunctions that conditions with `;` stand for; those of a program have so many conditions and no more.
 
         Raises: Refused.
         """
         result = alternatives(conditions, outside)
         if len(result) > 1:
-            if self.draft.num_alternatives + len(result) > MAX_ALL_ALTERNATIVES:
-                instead = f"the bodies with `;` of this program stand for more than {MAX_ALL_ALTERNATIVES:,} without"
+            size = sum(map(len, result))
+            if self.draft.num_alternatives + size > MAX_ALL_ALTERNATIVES:
+                instead = f"without `;` the bodies of this program have more than {MAX_ALL_ALTERNATIVES:,} conditions"
                 raise Refused(report("N110", conditions[0].span, what="one more alternative", instead=instead))
-            self.draft.num_alternatives += len(result)
+            self.draft.num_alternatives += size
         return result
 
     def joined(

@@ -49,7 +49,7 @@ class Draft:
         default_factory=list[tuple[core.Query, tuple[core.BodyLiteral, ...], Span]]
     )
     unknown_fails: bool = False  # ProbLog's `:- unknown(fail).`
-    num_alternatives: int = 0  # bodies that those with `;` stand for
+    num_alternatives: int = 0  # conditions of what bodies with `;` stand for
     num_values: int = 0  # of types and neural predicates
     next_id: int = 0
     next_choice: int = 0

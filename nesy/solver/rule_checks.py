@@ -5,6 +5,7 @@ Candidates come from cheap indexes; Z3 is only asked about comparisons, and only
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nesy.diagnostics import Diagnostic, Label
@@ -107,6 +108,7 @@ def _redundant(program: CoreProgram, comparisons: Comparisons, kinds: _Lazy, nev
     told: set[tuple[int, int]] = set()
     for rules in by_head.values():
         asked = [_predicates(rule) for rule in rules]
+        general = _General(asked)
         for index, rule in enumerate(rules):
             assert rule.span is not None
             place = (id(rule.span.source), rule.span.start)
@@ -114,12 +116,13 @@ def _redundant(program: CoreProgram, comparisons: Comparisons, kinds: _Lazy, nev
                 told.add(place)
                 yield report("N802", rule.span, why="what it derives is one of its own conditions")
                 continue
-            for number, other in enumerate(rules):
-                if number == index or not asked[number] <= asked[index]:
-                    continue
+            for number in general.candidates(index):
+                other = rules[number]
                 pairs += 1
                 if pairs > _MAX_PAIRS or comparisons.is_late:
                     return
+                if number == index or not asked[number] <= asked[index]:
+                    continue
                 assert other.span is not None
                 same_place = other.span.source is rule.span.source and other.span.start == rule.span.start
                 if same_place or place in told or (id(other.span.source), other.span.start) in told:
@@ -130,7 +133,27 @@ def _redundant(program: CoreProgram, comparisons: Comparisons, kinds: _Lazy, nev
                     yield report("N802", rule.span, others=others, why="whatever it derives is derived anyway")
 
 
-def _predicates(rule: Rule) -> frozenset[tuple[Signature, bool]]:
+_Asked = frozenset[tuple[Signature, bool]]
+
+
+class _General:
+    """Which rules may be more general than another: those whose rarest condition is one of its own."""
+
+    def __init__(self, asked: Sequence[_Asked]):
+        self._asked = asked
+        count = Counter(predicate for conditions in asked for predicate in conditions)
+        self._by_rarest: dict[tuple[Signature, bool] | None, list[int]] = {}
+        for number, conditions in enumerate(asked):
+            rarest = min(conditions, key=lambda predicate: (count[predicate], predicate), default=None)
+            self._by_rarest.setdefault(rarest, []).append(number)
+
+    def candidates(self, index: int) -> list[int]:
+        """The numbers of the rules, in their order."""
+        buckets = (self._by_rarest.get(predicate, ()) for predicate in (None, *self._asked[index]))
+        return sorted(number for bucket in buckets for number in bucket)
+
+
+def _predicates(rule: Rule) -> _Asked:
     return frozenset((part.atom.signature, part.negated) for part in rule.body if isinstance(part, Literal))
 
 

@@ -242,14 +242,15 @@ def _labelled(
 
 def _matters(neural: Neural, case: _Case) -> bool:
     """Whether another value of one of its slots can change the answers."""
-    for labelling, answers in case.answers.items():
-        for index, slot in enumerate(case.slots):
-            if slot.neural.name == neural.name:
-                for value in slot.values:
-                    other = (*labelling[:index], value, *labelling[index + 1 :])
-                    if case.answers.get(other, answers) != answers:
-                        return True
-    return False
+    places = [index for index, slot in enumerate(case.slots) if slot.neural.name == neural.name]
+    return any(_bears(case, labelling, index) for labelling in case.answers for index in places)
+
+
+def _bears(case: _Case, labelling: _Labelling, index: int) -> bool:
+    """Whether another value of one slot changes the answers of a labelling."""
+    answers = case.answers[labelling]
+    others = ((*labelling[:index], value, *labelling[index + 1 :]) for value in case.slots[index].values)
+    return any(case.answers.get(other, answers) != answers for other in others)
 
 
 def _exchange(
@@ -257,14 +258,15 @@ def _exchange(
 ) -> dict[tuple[str, Value | None], Value | None] | None:
     """For each value the one that can be learned in its place, the fewest of them changed; None if there is none.
 
-    A value that no labelling with an answer has stays as it is: the inputs were too small to say anything of it.
+    A value that no answer hangs on stays as it is: the inputs were too small to say anything of it.
     """
     telling = {
-        (slot.neural.name, value)
+        (slot.neural.name, labelling[index])
         for case in cases
         for labelling, answers in case.answers.items()
         if answers
-        for slot, value in zip(case.slots, labelling, strict=True)
+        for index, slot in enumerate(case.slots)
+        if _bears(case, labelling, index)
     }
     script = Script()
     symbols: dict[tuple[str, Value | None, Value | None], str] = {}
