@@ -1,18 +1,22 @@
-"""How fast rule files are read and checked: a file of 10,000 rules, and an edit in the editor of one of 1,000.
+"""How fast rule files are read and checked: 10,000 rules, `nesy check` as a whole, and an edit of 1,000 in an editor.
 
     python -m benchmarks.language [--runs 5] [--json FILE]
 
-Prints the least, median and largest time of each. Promised: 10,000 rules are checked in under 3 s, an edit of 1,000
-rules is answered in under 100 ms. The processor's time is the time of this process alone; the time on the clock is that
-of the machine, with whatever else runs on it.
+Prints the least, median and largest time of each. Promised: 10,000 rules are checked in under 3 s, by the command as a
+person runs it, with the start of Python, Z3's warnings and the end; an edit of 1,000 rules is answered in under 100 ms.
+The processor's time is that of the process alone; the time on the clock is that of the machine, with whatever else
+runs on it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -78,14 +82,29 @@ class Editor:
         self.server.protocol.fm.features["textDocument/didChange"](params)
 
 
+def processor_time() -> float:
+    """Seconds of the processor, of this process and of those that it started and that have ended."""
+    own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+
+
+def command(text: str, number: int) -> None:
+    """`nesy check FILE`, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rules.nesy"
+        path.write_text(f"{text}extra{number}(1).\n", encoding="utf-8")
+        start = [sys.executable, "-c", "import sys; from nesy.cli.main import main; sys.exit(main())"]
+        subprocess.run([*start, "check", str(path)], check=True, stdout=subprocess.DEVNULL)
+
+
 def measure(what: str, limit: float, runs: int, run: Callable[[int], object]) -> Timing:
     """Run a few times; the number of the run makes each different, so that nothing is remembered."""
     processor: list[float] = []
     clock: list[float] = []
     for number in range(runs):
-        before, started = time.process_time(), time.perf_counter()
+        before, started = processor_time(), time.perf_counter()
         run(number)
-        processor.append(time.process_time() - before)
+        processor.append(processor_time() - before)
         clock.append(time.perf_counter() - started)
     return Timing(what, limit, processor, clock)
 
@@ -110,6 +129,7 @@ def main(arguments: list[str]) -> int:
 
     timings = [
         measure("check of 10,000 rules", 3.0, options.runs, lambda n: check_text(f"{large}extra{n}(1).\n")),
+        measure("nesy check of 10,000 rules", 3.0, options.runs, lambda n: command(large, n)),
         measure("edit of 1,000 rules", 0.1, options.runs, edit),
     ]
     for timing in timings:
