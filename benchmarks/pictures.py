@@ -9,7 +9,7 @@ import nesy
 from nesy.learning import load_task
 
 ROOT = Path(__file__).parent.parent
-EPOCHS = {2: 12, 3: 16, 4: 22}  # groups of more pictures are fewer, so this many give about as many steps
+EPOCHS = {2: 16, 3: 20, 4: 28}  # groups of more pictures are fewer, so this many give about as many steps
 FORMULA_EPOCHS = 16  # of MNIST's 5,000 digits; the task's own 40 are of 1,200
 
 Figures = dict[str, float]
