@@ -39,6 +39,17 @@ def test_a_hub_id_is_not_fetched_when_the_network_is_switched_off() -> None:
     )
 
 
+def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(name: str, **options: object) -> str:
+        raise OSError("Connection refused\nand forty lines more")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
+    assert refusal("someone/some-model") == (
+        "someone/some-model: no such folder, and the hub does not give it: Connection refused"
+    )
+
+
 def test_a_folder_that_is_not_there_suggests_its_neighbour(make_teacher: Make) -> None:
     folder = make_teacher("teacher")
     assert refusal(folder.parent / "techer").endswith(f"there is no such folder; did you mean `{folder}`?")
@@ -56,7 +67,7 @@ def test_pickled_weights_are_refused(make_teacher: Make) -> None:
 
 def test_a_tokenizer_of_another_model_is_noticed(make_teacher: Make) -> None:
     folder = make_teacher(vocab_size=5)
-    assert "the tokenizer does not belong to the model: it has 13 tokens, the model 5" in refusal(folder)
+    assert refusal(folder) == f"{folder}: the tokenizer does not belong to the model: it has 13 tokens, the model 5"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +107,8 @@ def test_labels_that_cannot_be_matched_are_shown_beside_the_answers(make_teacher
     teacher = Teacher.from_pretrained(make_teacher(labels=("LABEL_0", "LABEL_1")), device="cpu")
     with pytest.raises(TeacherError) as caught:
         map_labels(teacher, ANSWERS, {})
-    assert str(caught.value).splitlines()[1:] == [
+    assert str(caught.value).splitlines() == [
+        f"{teacher.name}: the label `LABEL_0` of the teacher is no answer of the query",
         "  the teacher's labels: LABEL_0, LABEL_1",
         "  the query's answers:  negative, positive",
         "say in [distillation] of task.toml which is which, for example:",
@@ -113,8 +125,12 @@ def test_an_answer_that_no_label_stands_for_is_named(make_teacher: Make) -> None
 def test_an_input_over_the_limit_is_an_error_unless_it_may_be_cut_and_then_it_is_counted(make_teacher: Make) -> None:
     folder, long = make_teacher(), " ".join(["good"] * 40)
     teacher = Teacher.from_pretrained(folder, device="cpu")
-    with pytest.raises(TeacherError, match="an input has 40 tokens and the teacher reads 16"):
+    with pytest.raises(TeacherError) as caught:
         teacher.backbone.logits([long])
+    assert str(caught.value) == (
+        f"an input has 40 tokens and the teacher reads 16: {long[:60]!r}...: shorten it, or set truncate = true in "
+        "[distillation] of task.toml (cut inputs are counted)"
+    )
     cutting = Teacher.from_pretrained(folder, device="cpu", reading=Reading(truncate=True))
     assert torch.allclose(
         cutting.backbone.logits([long]), teacher.backbone.logits([" ".join(["good"] * 16)]), atol=1e-5
