@@ -256,6 +256,7 @@ WORKS: dict[str, Work] = {
         "N = 1,000 under 1 s a batch, gradients included",
         dialect="nesy",
         leaves=distributions,
+        peers=(by_problog(works.total_in_steps, PROBLOG_ROW, 100),),
         unit="N",
     ),
     "count": Work(
@@ -266,6 +267,7 @@ WORKS: dict[str, Work] = {
         works.count_by_hand,
         "N = 1,000 under 1 s a batch, gradients included",
         dialect="nesy",
+        peers=(by_problog(works.count_in_steps, PROBLOG_ROW, 100),),
         unit="N",
     ),
     "undirected": Work(
@@ -454,7 +456,7 @@ class Bench:
             "exponent",
             "MiB",
             "peer",
-            "s",
+            "size: s",
             "exponent",
         ]
         rows: list[list[object]] = []
@@ -470,23 +472,29 @@ class Bench:
             memory = [statistics.median(run["memory"] for run in runs) for runs in found]
             row: list[object] = [name, _list(sizes), _list(map(seconds, once)), _slope_text(sizes, once)]
             row += [_list(map(seconds, later)), _slope_text(sizes, later), _list(f"{m:.0f}" for m in memory)]
-            row += self._peer_growth(name, sizes)
+            row += self._peer_growth(name)
             rows.append(row)
             print(" | ".join(map(str, row)), flush=True)
         return table(head, rows)
 
-    def _peer_growth(self, name: str, sizes: Sequence[int]) -> list[object]:
-        found = [peer for peer in WORKS[name].peers if importlib.util.find_spec(peer.needs)]
+    def _peer_growth(self, name: str) -> list[object]:
+        """The first peer on all sizes up to the first that it does not get through."""
+        work = WORKS[name]
+        found = [peer for peer in work.peers if importlib.util.find_spec(peer.needs)]
         if not found:
             return ["", "", ""]
         peer = found[0]
         done: list[tuple[int, float]] = []
-        for size in sizes:
-            runs = self.peer(name, size, peer) if size <= peer.most else []
+        stopped = ""
+        for size in sorted({*work.sizes, *work.doubling}):
+            if size > peer.most:
+                break
+            runs = self.peer(name, size, peer)
             if not runs:
+                stopped = f", {size}: > {self.limit:.0f}"
                 break
             done.append((size, statistics.median(run["seconds"] for run in runs)))
-        text = _list([seconds(second) for _, second in done] + [f"> {self.limit:.0f}"] * (len(done) < len(sizes)))
+        text = _list(f"{size}: {seconds(second)}" for size, second in done) + stopped
         slope = _slope_text([size for size, _ in done], [second for _, second in done])
         return [peer.title, text, slope]
 

@@ -78,6 +78,20 @@ def count_by_hand(n: int, chance: Chance) -> Answers:
     return {f"how_many({s})": float(p) for s, p in enumerate(row)}
 
 
+def total_in_steps(n: int) -> str:
+    """`total` for an engine without aggregates: one digit after the other."""
+    rules = "sum(0,0).\nsum(J,S) :- sum(I,T), digit(I,D), S is T + D, J is I + 1.\n"
+    return f"#neural digit(I)\n{rules}total(S) :- sum({n},S).\nquery(total(_)).\n"
+
+
+def count_in_steps(n: int) -> str:
+    """`count` for an engine without aggregates: one fact after the other."""
+    facts = "".join(f"0.5::on({i}). place({i}).\n" for i in range(n))
+    rules = "sum(0,0).\nsum(J,T) :- sum(I,T), place(I), \\+on(I), J is I + 1.\n"
+    rules += "sum(J,S) :- sum(I,T), place(I), on(I), S is T + 1, J is I + 1.\n"
+    return f"{facts}{rules}how_many(S) :- sum({n},S).\nquery(how_many(_)).\n"
+
+
 # -- reliability of grids -------------------------------------------------------------------------
 
 
