@@ -16,6 +16,7 @@ from nesy.learning.task import Task
 
 TASK = Path(__file__).parent.parent / "tasks" / "kinship"
 LENGTHS = range(2, 7)
+OWN_EPOCHS = 15  # of 16 steps each
 
 
 def answers_alone(seed: int, folder: Path, data: Path | None) -> dict[str, dict[str, float]]:
@@ -26,11 +27,19 @@ def answers_alone(seed: int, folder: Path, data: Path | None) -> dict[str, dict[
 def relations_too(seed: int, folder: Path, data: Path | None) -> dict[str, dict[str, float]]:
     """What more is known in training."""
     task = load_task(TASK).with_options("training", concept_weight=1.0)
-    learned = task.with_options("task", program="learned.nesy")
+    learned = task.with_options("task", program="learned.nesy").with_options("training", rule_learning_rate=0.05)
     return {
         "relations given in training (ceiling)": _figures(task, seed, folder / "ceiling", data),
         "compositions learned, relations given": _figures(learned, seed, folder / "learned", data),
     }
+
+
+def own_stories(seed: int, folder: Path) -> dict[str, dict[str, float]]:
+    """Compositions learned from fewer of the task's own stories, which are of two to five steps."""
+    task = load_task(TASK).with_options("data", options={"train": 1000, "dev": 100, "test": 200})
+    learned = task.with_options("task", program="learned.nesy").with_options("training", rule_learning_rate=0.05)
+    learned = learned.with_options("training", concept_weight=1.0, epochs=OWN_EPOCHS)
+    return {"compositions learned, relations given": _figures(learned, seed, folder / "own", None)}
 
 
 def _figures(task: Task, seed: int, folder: Path, data: Path | None) -> dict[str, float]:

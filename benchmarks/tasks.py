@@ -16,7 +16,7 @@
              `few_rows.svg`.
 `kinship`    CLUTRR's stories (`DATA/clutrr/amt_k23`), trained on chains of two and three relations from answers alone
              (`benchmarks/kinship.py`); `kinship-more` with relations given too, and compositions learned;
-             `own-kinship` both on the task's own stories.
+             `own-kinship` compositions learned from the task's own stories.
 
 Every figure is of rows that nothing was chosen by. Seconds of training are CPU seconds of this process on one thread,
 everything included: data, rules, every epoch, measuring.
@@ -43,7 +43,7 @@ import torch
 
 import nesy
 from benchmarks.few_rows import curve_svg, few_rows
-from benchmarks.kinship import answers_alone, relations_too
+from benchmarks.kinship import answers_alone, own_stories, relations_too
 from benchmarks.pictures import formulas, mnist
 from nesy.learning import load_task
 from nesy.learning.generators import digits as digits_rows
@@ -94,9 +94,7 @@ def main() -> None:
         "diabetes": few_rows,
         "kinship": lambda seed, folder: answers_alone(seed, folder, data / "clutrr" / "amt_k23"),
         "kinship-more": lambda seed, folder: relations_too(seed, folder, data / "clutrr" / "amt_k23"),
-        "own-kinship": lambda seed, folder: (
-            answers_alone(seed, folder / "own", None) | relations_too(seed, folder / "own", None)
-        ),
+        "own-kinship": own_stories,
     }
     unknown = set(arguments.parts) - set(parts)
     if unknown:
