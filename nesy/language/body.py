@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, product
 from typing import TypeAlias
 
 from nesy.language import ast, core
@@ -353,14 +353,15 @@ def alternatives(conditions: Sequence[ast.Body], outside: Counter[str]) -> list[
     `outside` counts the variables of the whole statement: a negated group whose variables all occur
     outside of it is turned inside out, `not (a, b)` into `not a ; not b`.
     """
-    result: list[tuple[ast.Body, ...]] = [()]
+    choices: list[list[tuple[ast.Body, ...]]] = []
+    count = 1
     for condition in conditions:
-        choices = _choices(condition, outside)
-        if len(result) * len(choices) > MAX_ALTERNATIVES:
+        choices.append(_choices(condition, outside))
+        count *= len(choices[-1])
+        if count > MAX_ALTERNATIVES:
             instead = f"give its parts names by rules of their own: more than {MAX_ALTERNATIVES} combinations"
             raise Refused(report("N110", condition.span, what="so many alternatives", instead=instead))
-        result = [(*before, *choice) for before, choice in product(result, choices)]
-    return result
+    return [tuple(chain.from_iterable(parts)) for parts in product(*choices)]
 
 
 def _choices(condition: ast.Body, outside: Counter[str]) -> list[tuple[ast.Body, ...]]:

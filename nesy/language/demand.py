@@ -59,6 +59,7 @@ def direct_by_goals(draft: Draft, given: dict[core.Signature, tuple[int, ...]], 
         return []
     diagnostics: list[Diagnostic] = []
     rules: list[core.Rule] = []
+    derived = {head.signature for rule in draft.rules for head in rule.heads}
     for rule in draft.rules:
         guards = _guards(rule, ways)
         if not guards and not _asks(rule, ways):
@@ -69,11 +70,11 @@ def direct_by_goals(draft: Draft, given: dict[core.Signature, tuple[int, ...]], 
             diagnostics += _unasked(ordered, ways, draft.intervals)
             body = (*((guard,) if guard else ()), *ordered.literals, *ordered.stuck)
             rules.append(replace(rule, body=body) if number == 0 else _copy(rule, body, draft))
-            rules += _demands(rule, guard, ordered, draft)
+            rules += _demands(rule, guard, ordered, draft, derived)
     for constraint in draft.constraints:
         ordered = _order(constraint, ways, draft.tests, ())
         diagnostics += _unasked(ordered, ways, draft.intervals)
-        rules += _demands(constraint, None, ordered, draft)
+        rules += _demands(constraint, None, ordered, draft, derived)
     draft.rules = rules
     for asked in (*draft.queries, *draft.evidence):
         if asked.atom.signature not in ways:
@@ -340,9 +341,10 @@ def _copy(rule: core.Rule, body: tuple[core.BodyLiteral, ...], draft: Draft) -> 
     return replace(rule, id=identity, body=body)
 
 
-def _demands(rule: core.Rule, guard: core.Literal | None, ordered: _Ordered, draft: Draft) -> Iterator[core.Rule]:
+def _demands(
+    rule: core.Rule, guard: core.Literal | None, ordered: _Ordered, draft: Draft, derived: set[core.Signature]
+) -> Iterator[core.Rule]:
     """What a rule asks for: one rule for each of its literals that must be asked."""
-    derived = {head.signature for other in draft.rules for head in other.heads}
     given = set(term_variables(guard.atom.arguments)) if guard else set[str]()
     for index, (literal, way) in enumerate(zip(ordered.literals, ordered.asked, strict=True)):
         if not isinstance(literal, core.Literal) or way is None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Integers of one interval with constant ends: 80 MB as a column.
 MAX_INTEGERS = 10_000_000
 
+# Different intervals of one program: those with variables have rules of their own.
+MAX_INTERVALS = 2_000
+
 _ENDS = (0, 1)
 
 
@@ -34,6 +37,9 @@ def interval_literal(value: core.Term, low: core.Expr, high: core.Expr, span: Sp
 
     Raises: Refused, for constant ends that are no integers.
     """
+    if len(scope.intervals) >= MAX_INTERVALS:
+        problem = f"this program has more than {MAX_INTERVALS:,} different intervals"
+        raise Refused(report("N506", span, problem=problem, instead="keep such tables in a file"))
     for end in (low, high):
         if isinstance(end, core.Structure) or (isinstance(end, core.Constant) and not isinstance(end.value, int)):
             instead = "as in `1..5`, or `1..N` where `N` is bound"

@@ -93,3 +93,28 @@ def test_a_message_about_a_very_long_line_shows_what_is_around_the_place():
     line, caret = rendered.splitlines()[3:5]
     assert len(line) < 220 and line.startswith("1 | ...") and line.endswith("...")
     assert line[caret.index("^")] == "." and line[caret.index("^") - 2 :].startswith("q(. ")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "problem"),
+    [
+        ("p :- " + ", ".join(["(a ; b)"] * 8) + ". ", "N110", "one more alternative cannot stand here"),
+        ("#type t{i} = 0..99999. ", "N506", "the types and neural predicates of this program have more than 1,000,000"),
+        ("p({i}..{i}999999). ", "N506", "the intervals of this program have more than 10,000,000 integers"),
+        ("p(X) :- n(N), X = {i}..N. ", "N506", "this program has more than 2,000 different intervals"),
+        ("X. ", "N113", "more than 1000 mistakes; the rest is left out"),
+        ("p(X) :- n(X), m(Y). ", "N712", "more than 1000 warnings; the rest is left out"),
+    ],
+)
+def test_what_adds_up_over_a_large_file_is_bounded_and_said(text, code, problem):
+    count = 10 if "999999" in text else 2_500
+    text = "a. b. n(1). m(1). " + "".join(text.replace("{i}", str(i)) for i in range(1, count))
+    checked = check_text(text)
+    assert any(d.code == code and d.message.startswith(problem) for d in checked.diagnostics)
+    assert len(checked.diagnostics) <= 1_001
+
+
+def test_a_chain_of_equations_binds_its_variables_in_whatever_order_it_is_written():
+    chain = [f"X{i} = X{i + 1}" for i in range(3_000)]
+    for order in (chain, chain[::-1]):
+        assert not check_text(f"q(1). p(X0) :- {', '.join(order)}, q(X3000).").errors
