@@ -56,7 +56,7 @@ def main() -> None:
         "# A causal language model as a teacher, zero-shot",
         "",
         f"`python -m benchmarks.causal_teacher --teacher {options.teacher} --rows {len(texts)}`: sentences from the",
-        f"start of SST-2's dev file, {int(negated.sum())} of them with a negation word. "
+        f"start of SST-2's dev file, {int(negated.sum())} of them with a negation word.",
         f"{teacher.num_parameters:,} parameters, "
         f"{len(texts) / seconds:.1f} sentences a CPU second. Template: `{json.dumps(TEMPLATE)}`.",
         "",
