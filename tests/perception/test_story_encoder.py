@@ -63,6 +63,13 @@ def test_the_name_counts_for_what_is_said_of_one():
     assert not torch.allclose(score(encoder, TALE, "Bob"), score(encoder, TALE.replace("Bob", "Eve"), "Eve"))
 
 
+def test_a_name_that_is_dropped_says_nothing_in_training_and_counts_again_afterwards():
+    encoder = build(name_dropout=1.0).train()
+    torch.testing.assert_close(score(encoder, TALE, "Bob"), score(encoder, TALE.replace("Bob", "Eve"), "Eve"))
+    encoder.eval()
+    assert not torch.allclose(score(encoder, TALE, "Bob"), score(encoder, TALE.replace("Bob", "Eve"), "Eve"))
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -36,7 +36,7 @@ from nesy.perception.payloads import check_samples, field_of, rows_of
 from nesy.perception.readout import ReadoutName, make_readouts
 from nesy.perception.text.layout import MOST_PIECES
 from nesy.perception.text.story import Meetings, Story
-from nesy.perception.text.surroundings import FIRST, OTHER, ROLES, SECOND, Member, around_one, around_pair, part
+from nesy.perception.text.surroundings import ALONE, FIRST, OTHER, ROLES, SECOND, Member, around_one, around_pair, part
 from nesy.perception.text.tokenizer import Pieces
 
 _ENTITY: Final = Signature("entity", 2)
@@ -62,6 +62,7 @@ class StoryOptions:
     hidden: int = dataclasses.field(default=64, metadata=within(1, 65_536))
     dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.95))
     word_dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.95))
+    name_dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 1.0))  # of a name itself
     longest: int = dataclasses.field(default=512, metadata=within(1, 100_000))
 
 
@@ -253,9 +254,7 @@ class StoryEncoder(Encoder):
         order = np.argsort(bag, kind="stable")
         filled, first = np.unique(bag[order], return_index=True)
         device = self.device
-        weight = None
-        if self.training and self.options.word_dropout:
-            weight = (torch.rand(len(bag), device=device) >= self.options.word_dropout).to(self.roles.dtype)
+        weight = self._kept(np.concatenate([bundle.role for bundle in bundles])[order]) if self.training else None
         sums = nn.functional.embedding_bag(
             torch.from_numpy(place[order]).to(device),
             self._run_vectors(known),
@@ -267,6 +266,14 @@ class StoryEncoder(Encoder):
         key = torch.from_numpy(filled // num_roles).to(device)
         vectors = torch.tanh(bound.new_zeros(len(bundles), self.model.dim).index_add(0, key, bound))
         return nn.functional.dropout(vectors, self.options.dropout, self.training)
+
+    def _kept(self, role: NDArray[np.int64]) -> Tensor | None:
+        """1 for the members that dropout leaves, 0 for the others. Shapes: role [M] -> [M]"""
+        words, names = self.options.word_dropout, self.options.name_dropout
+        if not words and not names:
+            return None
+        drop = torch.from_numpy(np.where(role == ALONE[2], max(names, words), words)).to(self.roles)
+        return (torch.rand(len(role), device=self.device) >= drop).to(self.roles.dtype)
 
     def _vectors(self, members: _Bundle) -> Tensor:
         """Each member by itself. Shapes: -> [M, D]"""
