@@ -23,6 +23,7 @@ from nesy.language.checks.names import (
     known_predicates,
     unknown,
     used_atoms,
+    with_alias,
 )
 from nesy.language.checks.openness import add_open, check_open
 from nesy.language.checks.safety import check_safety
@@ -162,7 +163,7 @@ def parse_query(text: str, program: core.CoreProgram) -> core.Query:
         for signature in program.predicates:
             by_name.setdefault(signature.name, []).append(signature)
         assert atom.span is not None
-        raise ProgramError([unknown(atom.signature, atom.span, by_name, program.predicates)])
+        raise ProgramError([unknown(atom.signature, atom.span, by_name, with_alias(by_name), program.predicates)])
     _check_goal(query, program)
     return query
 

@@ -62,15 +62,30 @@ def check_names(draft: Draft, known: Mapping[core.Signature, core.Predicate]) ->
     by_name: dict[str, list[core.Signature]] = {}
     for signature in known:
         by_name.setdefault(signature.name, []).append(signature)
+    aliased = with_alias(by_name)
     for atom in used_atoms(draft):
         if atom.signature not in known and atom.span is not None:
-            yield unknown(atom.signature, atom.span, by_name, known)
+            yield unknown(atom.signature, atom.span, by_name, aliased, known)
+
+
+def with_alias(names: Iterable[str]) -> dict[str, str]:
+    """The qualified names by what stands behind their alias; the first of several.
+
+    >>> with_alias(["kin.parent", "edge"])
+    {'parent': 'kin.parent'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        if "." in name:
+            found.setdefault(name.rpartition(".")[2], name)
+    return found
 
 
 def unknown(
     missing: core.Signature,
     span: Span,
     by_name: Mapping[str, list[core.Signature]],
+    aliased: Mapping[str, str],
     known: Mapping[core.Signature, core.Predicate],
 ) -> Diagnostic:
     """The diagnostic of a use of a predicate that is not known."""
@@ -85,7 +100,7 @@ def unknown(
         *rest, last = sorted(signatures)[:_MAX_SHOWN]
         expected = " or ".join([*(str(signature.arity) for signature in rest), _count(last.arity)])
         return report("N202", span, f"{_count(found)} here", others=others, name=name, expected=expected, found=found)
-    behind = next((other for other in by_name if other.endswith(f".{name}")), None)
+    behind = aliased.get(name)
     foreign = builtin_advice(name, found)
     near = behind or (None if foreign else near_name(name, (other for other in by_name if " " not in other)))
     instead = f"did you mean `{near}`?" if near else foreign or _define(name)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from nesy.diagnostics import Diagnostic, Label
 from nesy.language import core
 from nesy.language.catalogue import report
-from nesy.language.checks.names import unknown, used_atoms
+from nesy.language.checks.names import unknown, used_atoms, with_alias
 from nesy.language.draft import Draft
 from nesy.source import Span
 
@@ -32,6 +32,7 @@ def check_open(
     by_name: dict[str, list[core.Signature]] = {}
     for signature in known if draft.open else ():
         by_name.setdefault(signature.name, []).append(signature)
+    aliased = with_alias(by_name)
     for signature, span in draft.open.items():
         if signature in known:
             what, place, label = _random(signature, draft, known)
@@ -39,7 +40,7 @@ def check_open(
                 others = (Label(place, label),) if place is not None else ()
                 yield report("N512", span, others=others, name=str(signature), what=what)
         elif signature.name not in broken:
-            yield unknown(signature, span, by_name, known)
+            yield unknown(signature, span, by_name, aliased, known)
 
 
 def _random(
