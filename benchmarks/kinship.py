@@ -20,8 +20,13 @@ OWN_EPOCHS = 15  # of 16 steps each
 
 
 def answers_alone(seed: int, folder: Path, data: Path | None) -> dict[str, dict[str, float]]:
-    """The task as it is."""
-    return {"compositions given": _figures(load_task(TASK), seed, folder / "alone", data)}
+    """The task as it is, and with names dropped in training, so that people who are new are judged by what is said."""
+    task = load_task(TASK)
+    dropped = task.with_options("encoder", name_dropout=0.5)
+    return {
+        "compositions given": _figures(task, seed, folder / "alone", data),
+        "compositions given, names dropped": _figures(dropped, seed, folder / "dropped", data),
+    }
 
 
 def relations_too(seed: int, folder: Path, data: Path | None) -> dict[str, dict[str, float]]:
