@@ -138,11 +138,11 @@ class Parser:
 
         Raises: SyntaxProblem.
         """
-        shape = tuple([word[0] for word in words])
+        shape = tuple([word[0] for word in words]) if len(words) <= _MAX_SHAPE_WORDS else ()
         recipe = self._recipes.get(shape)
         if recipe is None:
             recipe = self._parse(words, source)
-            if len(words) <= _MAX_SHAPE_WORDS and len(self._recipes) < _MAX_SHAPES:
+            if shape and len(self._recipes) < _MAX_SHAPES:
                 self._recipes[shape] = recipe
         stack: list[Any] = []
         for step in recipe.steps:
@@ -161,7 +161,8 @@ class Parser:
         if len(words) > MAX_WORDS:
             span = Span(source, words[0].start, words[0].end)
             raise SyntaxProblem(report("N108", span, limit=MAX_WORDS))
-        tokens = [Token(word.type, word.text, index) for index, word in enumerate(words)]
+        # One by one: a mistake at the start of a long statement ends the reading there.
+        tokens = (Token(word.type, word.text, index) for index, word in enumerate(words))
         try:
             tree = self._lark.parse(tokens)  # type: ignore[arg-type]
         except UnexpectedInput as error:
