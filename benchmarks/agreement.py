@@ -23,6 +23,7 @@ import json
 import random
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -355,7 +356,8 @@ def _expression(term) -> str:  # type: ignore[no-untyped-def]
 def run(count: int, first: int = 0, with_problog: bool = True, tally: Tally | None = None) -> Tally:
     """Compare many programs; the same `first` gives the same ones."""
     if with_problog:
-        import problog  # noqa: F401 (it raises Python's recursion limit, which hypothesis sees if it happens later)
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of a module that it imports
+            import problog  # noqa: F401 (it raises Python's recursion limit, which hypothesis sees if it happens later)
     tally = tally or Tally()
     number = itertools.count(1_000_000 * first)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -117,7 +118,7 @@ def _load(folder: Path, is_classifier: bool, is_causal: bool, device: torch.devi
     logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        model, info = kind.from_pretrained(
+        loaded: Any = kind.from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,
@@ -125,6 +126,7 @@ def _load(folder: Path, is_classifier: bool, is_causal: bool, device: torch.devi
             output_loading_info=True,
             dtype=torch.float32,
         )
+        model, info = loaded
     except Exception as error:  # whatever a damaged folder makes of three libraries: it is the folder that is wrong
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise TeacherError(f"{folder}: transformers cannot load this model: {reason[:300]}") from None

@@ -31,7 +31,7 @@ def rows(split: str, seed: int, epoch: int, *, train: int = 220) -> list[dict[st
     """
     from sklearn.datasets import load_diabetes  # slow to import, and only this function needs it
 
-    measured, progression = load_diabetes(return_X_y=True, scaled=False)
+    measured, progression = map(np.asarray, load_diabetes(return_X_y=True, scaled=False))
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(progression))
     pool = order[:-_NUM_TEST]
     if not 2 <= train <= len(pool):

@@ -154,7 +154,7 @@ def _own(split: str, seed: int, epoch: int, count: int) -> list[dict[str, Any]]:
 
 
 def _row(random: np.random.Generator, split: str) -> dict[str, Any]:
-    frame = _FRAMES[split][random.integers(len(_FRAMES[split]))]
+    frame = _one(random, _FRAMES[split])
     old, new, relation = _words(random, split)
     person = _one(random, _PEOPLE if split == "train" else (*_PEOPLE, *_TEST_PEOPLE))
     parts = {
@@ -193,4 +193,4 @@ def _sentence(frame: str, word: str, parts: Mapping[str, str]) -> str:
 
 
 def _one(random: np.random.Generator, words: Sequence[str]) -> str:
-    return words[random.integers(len(words))]
+    return words[int(random.integers(len(words)))]

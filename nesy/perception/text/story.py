@@ -105,7 +105,8 @@ class Story:
                     continue
                 ends = sum(word in STOPS for word in self.words[first.place : second.place])
                 pair = (first.name, second.name)
-                by_distance = found.setdefault(pair[::-1] if pair[::-1] in found else pair, {})
+                turned = (second.name, first.name)
+                by_distance = found.setdefault(turned if turned in found else pair, {})
                 by_distance.setdefault(len(between) + ends, []).append((first, second))
                 between.append(second.name)
         return {pair: Meetings(min(by), tuple(by[min(by)])) for pair, by in found.items()}
