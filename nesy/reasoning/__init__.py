@@ -1,6 +1,7 @@
 """Reasoning: rules are run once into a derivation graph, and the graph is read in many ways.
 
     evaluation      rules over possible facts -> DerivationGraph (or, where nothing is random, relations)
+    compilation     the part of a graph that a question needs, made so that sums over it are exact
     readings        exact probability, proofs, worlds, samples, degrees of truth
 
 Names are loaded when first used: the readings need torch, and checking a rule file does not.
@@ -12,6 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nesy.reasoning.compilation.budget import Budget as Budget
+    from nesy.reasoning.compilation.structures import Structures as Structures
     from nesy.reasoning.derivation import DerivationGraph as DerivationGraph
     from nesy.reasoning.evaluation import (
         Limits as Limits,
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
         ground as ground,
     )
     from nesy.reasoning.evaluation.incremental import Incremental as Incremental
-    from nesy.reasoning.readings.budget import Budget as Budget
     from nesy.reasoning.readings.entropy import Entropies as Entropies
     from nesy.reasoning.readings.entropy import Entropy as Entropy
     from nesy.reasoning.readings.entropy import entropy as entropy
@@ -40,14 +42,13 @@ if TYPE_CHECKING:
     from nesy.reasoning.readings.proof import Proof as Proof
     from nesy.reasoning.readings.sampling import Samples as Samples
     from nesy.reasoning.readings.sampling import sample as sample
-    from nesy.reasoning.readings.structures import Structures as Structures
     from nesy.reasoning.readings.viterbi import viterbi as viterbi
     from nesy.reasoning.readings.worlds import World as World
     from nesy.reasoning.readings.worlds import best_worlds as best_worlds
     from nesy.reasoning.readings.worlds import world_probability as world_probability
 
 _PLACES = {
-    "Budget": "readings.budget",
+    "Budget": "compilation.budget",
     "DerivationGraph": "derivation",
     "Entropies": "readings.entropy",
     "Entropy": "readings.entropy",
@@ -59,7 +60,7 @@ _PLACES = {
     "Reading": "readings.exact",
     "Relations": "evaluation",
     "Samples": "readings.sampling",
-    "Structures": "readings.structures",
+    "Structures": "compilation.structures",
     "World": "readings.worlds",
     "best_proofs": "readings.kbest",
     "best_worlds": "readings.worlds",

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from nesy.language import parse_program
 from nesy.language.core import Signature
 from nesy.reasoning import exact, ground
-from nesy.reasoning.readings.budget import Budget
-from nesy.reasoning.readings.cutset import lift
-from nesy.reasoning.readings.formula import FormulaMaker
-from nesy.reasoning.readings.frontier import compile_frontier
+from nesy.reasoning.compilation.budget import Budget
+from nesy.reasoning.compilation.cutset import lift
+from nesy.reasoning.compilation.formula import FormulaMaker
+from nesy.reasoning.compilation.frontier import compile_frontier
 from tests.readings.graphs import Draft
 from tests.readings.test_exact import assert_agrees
 

@@ -9,8 +9,8 @@ import torch
 
 from nesy.language import parse_program
 from nesy.reasoning import exact, ground
-from nesy.reasoning.readings import sumproduct
-from nesy.reasoning.readings.formula import And, FormulaMaker, Leaf
+from nesy.reasoning.compilation import sumproduct
+from nesy.reasoning.compilation.formula import And, FormulaMaker, Leaf
 
 STEPS, MARKS, STATES = 4, 3, 5
 

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 
 from nesy.errors import InconsistentError
-from nesy.reasoning.readings.budget import Budget
-from nesy.reasoning.readings.conditioning import Conditioning, priors
+from nesy.reasoning.compilation.budget import Budget
+from nesy.reasoning.compilation.conditioning import Conditioning, priors
+from nesy.reasoning.compilation.problem import extract
 from nesy.reasoning.readings.exact import exact
 from nesy.reasoning.readings.godel import godel
-from nesy.reasoning.readings.problem import extract
 from nesy.reasoning.readings.sampling import sample
 from nesy.reasoning.readings.worlds import best_worlds
 from tests.readings.graphs import Draft, drafts

@@ -6,9 +6,9 @@ import torch
 
 from nesy.language import parse_program
 from nesy.reasoning import Budget, exact, ground
-from nesy.reasoning.readings.formula import FormulaMaker, Loop
-from nesy.reasoning.readings.frontier import compile_frontier
-from nesy.reasoning.readings.reduction import reduced
+from nesy.reasoning.compilation.formula import FormulaMaker, Loop
+from nesy.reasoning.compilation.frontier import compile_frontier
+from nesy.reasoning.compilation.reduction import reduced
 
 
 def diagrams(text: str):

@@ -12,8 +12,8 @@ from nesy.language import parse_program
 from nesy.language.core import Signature
 from nesy.language.values import Symbol
 from nesy.reasoning import Budget, Structures, exact, ground
+from nesy.reasoning.compilation.pieces import cut
 from nesy.reasoning.derivation import GroundAggregate
-from nesy.reasoning.readings.pieces import cut
 from tests.readings.graphs import Draft, drafts
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nesy.reasoning.compilation.budget import Budget
 from nesy.reasoning.derivation import DerivationGraph
-from nesy.reasoning.readings.budget import Budget
 from nesy.reasoning.readings.exact import Reading, exact
 from nesy.reasoning.readings.extension import Extension
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from nesy.errors import InconsistentError
+from nesy.reasoning.compilation.budget import Budget
 from nesy.reasoning.derivation import DerivationGraph
-from nesy.reasoning.readings.budget import Budget
 from nesy.reasoning.readings.exact import Reading, exact
 from nesy.reasoning.readings.extension import Extension
 from nesy.reasoning.readings.probabilities import Probabilities

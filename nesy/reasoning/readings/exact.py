@@ -17,22 +17,22 @@ import torch
 from torch import Tensor
 
 from nesy.errors import InconsistentError
+from nesy.reasoning.compilation import sumproduct
+from nesy.reasoning.compilation.budget import Budget
+from nesy.reasoning.compilation.circuit import ONE, ZERO, Circuit, CircuitBuilder, InputRows
+from nesy.reasoning.compilation.conditioning import Conditioning, priors
+from nesy.reasoning.compilation.cutset import lift
+from nesy.reasoning.compilation.diagram import Diagram
+from nesy.reasoning.compilation.formula import Formula, FormulaMaker, Leaf, Shape
+from nesy.reasoning.compilation.frontier import compile_frontier
+from nesy.reasoning.compilation.lifting import Lifted
+from nesy.reasoning.compilation.pieces import Piece, cut
+from nesy.reasoning.compilation.problem import extract
+from nesy.reasoning.compilation.reduction import reduced
+from nesy.reasoning.compilation.scopes import Part, split
+from nesy.reasoning.compilation.structures import Method, Structures, Template, side_by_side
 from nesy.reasoning.derivation import DerivationGraph, Index
-from nesy.reasoning.readings import sumproduct
-from nesy.reasoning.readings.budget import Budget
-from nesy.reasoning.readings.circuit import ONE, ZERO, Circuit, CircuitBuilder, InputRows
-from nesy.reasoning.readings.conditioning import Conditioning, priors
-from nesy.reasoning.readings.cutset import lift
-from nesy.reasoning.readings.diagram import Diagram
-from nesy.reasoning.readings.formula import Formula, FormulaMaker, Leaf, Shape
-from nesy.reasoning.readings.frontier import compile_frontier
-from nesy.reasoning.readings.lifting import Lifted
-from nesy.reasoning.readings.pieces import Piece, cut
 from nesy.reasoning.readings.probabilities import Probabilities
-from nesy.reasoning.readings.problem import extract
-from nesy.reasoning.readings.reduction import reduced
-from nesy.reasoning.readings.scopes import Part, split
-from nesy.reasoning.readings.structures import Method, Structures, Template, side_by_side
 
 _TOGETHER = 20_000  # states that queries of one part may cost together before each is compiled alone
 _BOUNDS = 200_000  # states of a search for bounds: more of them narrow the interval too slowly

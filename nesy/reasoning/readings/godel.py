@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nesy.reasoning.compilation.formula import And, FormulaMaker, Leaf, Loop, Port
 from nesy.reasoning.derivation import DerivationGraph
-from nesy.reasoning.readings.formula import And, FormulaMaker, Leaf, Loop, Port
 
 
 def godel(graph: DerivationGraph, leaf: Tensor) -> Tensor:

@@ -22,9 +22,9 @@ from typing import TypeAlias
 
 from torch import Tensor
 
+from nesy.reasoning.compilation.problem import Problem, extract
 from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.readings.assumptions import joint_probability
-from nesy.reasoning.readings.problem import Problem, extract
 from nesy.reasoning.readings.proof import Absent, Assumed, Proof, Step, assumptions
 from nesy.reasoning.readings.worlds import derived, proofs_from_worlds
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nesy.errors import InconsistentError
+from nesy.reasoning.compilation.formula import And, Formula, FormulaMaker, Gate, Leaf, Loop, Port, Total, Value
+from nesy.reasoning.compilation.scopes import split
 from nesy.reasoning.derivation import DerivationGraph
-from nesy.reasoning.readings.formula import And, Formula, FormulaMaker, Gate, Leaf, Loop, Port, Total, Value
-from nesy.reasoning.readings.scopes import split
 
 Column = NDArray[np.bool_]
 

@@ -17,14 +17,14 @@ import numpy as np
 from torch import Tensor
 
 from nesy.errors import InconsistentError, LimitError
+from nesy.reasoning.compilation.budget import Budget
+from nesy.reasoning.compilation.conditioning import Conditioning, Facts
+from nesy.reasoning.compilation.diagram import Diagram
+from nesy.reasoning.compilation.formula import FormulaMaker
+from nesy.reasoning.compilation.frontier import compile_frontier
+from nesy.reasoning.compilation.problem import Problem
 from nesy.reasoning.derivation import DerivationGraph
 from nesy.reasoning.readings.assumptions import joint, joint_probability
-from nesy.reasoning.readings.budget import Budget
-from nesy.reasoning.readings.conditioning import Conditioning, Facts
-from nesy.reasoning.readings.diagram import Diagram
-from nesy.reasoning.readings.formula import FormulaMaker
-from nesy.reasoning.readings.frontier import compile_frontier
-from nesy.reasoning.readings.problem import Problem
 from nesy.reasoning.readings.proof import Absent, Aggregated, Assumed, Derived, Proof, Step, assumptions
 
 _WORLDS_PER_PROOF = 16  # worlds looked at for each proof asked for: several worlds may share one proof

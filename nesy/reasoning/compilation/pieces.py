@@ -16,6 +16,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.reasoning.compilation.problem import slices
 from nesy.reasoning.derivation import (
     ChoiceTable,
     DerivationGraph,
@@ -23,7 +24,6 @@ from nesy.reasoning.derivation import (
     GroundQuery,
     Index,
 )
-from nesy.reasoning.readings.problem import slices
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from itertools import accumulate
 from math import inf, log2
 from random import Random
 
-from nesy.reasoning.readings.formula import And, Leaf, Loop, Port, Shape, Total, Value
+from nesy.reasoning.compilation.formula import And, Leaf, Loop, Port, Shape, Total, Value
 
 _HARD = 10.5  # cost from which a search for a better order pays: a few milliseconds for each restart
 _RESTARTS = 60

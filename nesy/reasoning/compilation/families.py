@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TypeAlias
 
-from nesy.reasoning.readings.formula import And, Leaf, Shape
+from nesy.reasoning.compilation.formula import And, Leaf, Shape
 
 Allowed: TypeAlias = Mapping[int, int]  # branch -> the outcomes (as bits) that a literal leaves possible
 

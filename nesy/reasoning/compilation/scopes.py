@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.reasoning.compilation.formula import FormulaMaker
+from nesy.reasoning.compilation.problem import slices
 from nesy.reasoning.derivation import DerivationGraph, Index
-from nesy.reasoning.readings.formula import FormulaMaker
-from nesy.reasoning.readings.problem import slices
 
 
 @dataclass(frozen=True)

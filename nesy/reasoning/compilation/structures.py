@@ -13,11 +13,11 @@ from typing import Literal as OneOf
 
 import numpy as np
 
+from nesy.reasoning.compilation.budget import Budget
+from nesy.reasoning.compilation.circuit import InputRows, Wiring
+from nesy.reasoning.compilation.lifting import Lifted
+from nesy.reasoning.compilation.pieces import Piece
 from nesy.reasoning.derivation import ChoiceTable, Index
-from nesy.reasoning.readings.budget import Budget
-from nesy.reasoning.readings.circuit import InputRows, Wiring
-from nesy.reasoning.readings.lifting import Lifted
-from nesy.reasoning.readings.pieces import Piece
 
 Method = OneOf["exact", "exact (compiled)", "bounds", "sampled"]
 _BYTES = 256 * 2**20  # that templates may take together

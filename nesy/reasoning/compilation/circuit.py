@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nesy.reasoning.compilation.problem import slices
 from nesy.reasoning.derivation import ChoiceTable, Index
-from nesy.reasoning.readings.problem import slices
 
 ZERO, ONE = 0, 1
 _FEW = 4_000  # products that are walked one by one: less than numpy's calls for each layer cost

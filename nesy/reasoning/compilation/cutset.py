@@ -20,9 +20,9 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.reasoning.compilation.formula import TRUE, Always, And, Formula, Gate, Leaf, Loop, Port, Shape, Total, Value
+from nesy.reasoning.compilation.lifting import Lifted
 from nesy.reasoning.derivation import Index
-from nesy.reasoning.readings.formula import TRUE, Always, And, Formula, Gate, Leaf, Loop, Port, Shape, Total, Value
-from nesy.reasoning.readings.lifting import Lifted
 
 _FEWEST = 3  # independent choices that are worth it
 _MOST_ASSIGNMENTS = 64  # of a cut set: six choices of two outcomes

@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from nesy.reasoning.readings.formula import Loop
+from nesy.reasoning.compilation.formula import Loop
 
 ALWAYS = -1  # in an atom's place: what always holds
 _FREE = -2

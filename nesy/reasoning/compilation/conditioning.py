@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.reasoning.compilation.budget import Clock
+from nesy.reasoning.compilation.diagram import Diagram
+from nesy.reasoning.compilation.problem import LocalAggregate, Problem
 from nesy.reasoning.derivation import DerivationGraph, Index
-from nesy.reasoning.readings.budget import Clock
-from nesy.reasoning.readings.diagram import Diagram
-from nesy.reasoning.readings.problem import LocalAggregate, Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nesy.reasoning.compilation.circuit import ONE, ZERO, CircuitBuilder
+from nesy.reasoning.compilation.families import Allowed, Families
+from nesy.reasoning.compilation.formula import Always, And, Formula, Leaf, Shape
 from nesy.reasoning.derivation import Index
-from nesy.reasoning.readings.circuit import ONE, ZERO, CircuitBuilder
-from nesy.reasoning.readings.families import Allowed, Families
-from nesy.reasoning.readings.formula import Always, And, Formula, Leaf, Shape
 
 _MOST_BITS = 1 << 29  # supports are sets of branches as bits: beyond this they cost more than compiling
 _MOST_PAIRS = 64  # inputs of a disjunction that are compared pair by pair

@@ -15,10 +15,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.reasoning.compilation.diagram import Diagram
+from nesy.reasoning.compilation.distinct import distinct, packed
+from nesy.reasoning.compilation.formula import Shape
 from nesy.reasoning.derivation import Index
-from nesy.reasoning.readings.diagram import Diagram
-from nesy.reasoning.readings.distinct import distinct, packed
-from nesy.reasoning.readings.formula import Shape
 
 _DEAD, _END = 0, 1  # classes: no target will hold; nothing is left to decide, and all conditions hold
 

@@ -21,13 +21,13 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
+from nesy.reasoning.compilation.budget import Clock
+from nesy.reasoning.compilation.closure import ALWAYS, LoopPlan, LoopState, TooWide
+from nesy.reasoning.compilation.diagram import Diagram
+from nesy.reasoning.compilation.distinct import distinct, packed
+from nesy.reasoning.compilation.formula import And, Leaf, Loop, Port, Shape, Total, Value
+from nesy.reasoning.compilation.order import choose_order
 from nesy.reasoning.derivation import Index
-from nesy.reasoning.readings.budget import Clock
-from nesy.reasoning.readings.closure import ALWAYS, LoopPlan, LoopState, TooWide
-from nesy.reasoning.readings.diagram import Diagram
-from nesy.reasoning.readings.distinct import distinct, packed
-from nesy.reasoning.readings.formula import And, Leaf, Loop, Port, Shape, Total, Value
-from nesy.reasoning.readings.order import choose_order
 
 # What an open atom of a loop costs is more than the factor of two it is counted as: seen on grids and random graphs,
 # states are about 2^5 times the estimate and up to 2^8.
