@@ -51,11 +51,10 @@ from nesy.language.core import (  # noqa: E402
     Query,
     Rule,
     format_term,
-    ground_atom,
 )
 from nesy.reasoning import Budget, DerivationGraph, best_proofs, exact, ground, sample  # noqa: E402
 from tests.evaluation.programs import ARITY, program  # noqa: E402
-from tests.evaluation.worlds import as_row, worlds  # noqa: E402
+from tests.evaluation.worlds import as_atom, as_row, worlds  # noqa: E402
 
 MOST_WORLDS = 300
 WORLDS_SAMPLED = 500
@@ -205,7 +204,7 @@ def _bounds(core, answers, draw, tally, fail) -> None:  # type: ignore[no-untype
     """Answers with a budget of a few states, until one needs more: an interval, and the truth in it."""
     rows = sorted(answers, key=repr)
     for row in draw.sample(rows, min(4, len(rows))):
-        graph = ground(core, queries=(Query(ground_atom(row[0], row[1:])),))
+        graph = ground(core, queries=(Query(as_atom(row)),))
         reading = exact(graph, Budget(nodes=draw.choice([1, 2, 3, 5, 8])))
         found = reading(probabilities(graph))
         if not found.lower.item() - 1e-9 <= answers[row] <= found.upper.item() + 1e-9:

@@ -15,8 +15,10 @@ Source: Bancilhon, Maier, Sagiv, Ullman, "Magic sets and other strange ways to i
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from itertools import combinations
 from typing import TypeAlias
 
@@ -133,26 +135,73 @@ def _required(draft: Draft, ways: _Ways) -> _Ways:
     for rule in draft.rules:
         for head in rule.heads:
             rules_of.setdefault(head.signature, []).append(rule)
-    changed = True
-    while changed:
-        changed = False
-        for rule in draft.rules:
-            head = next(iter(rule.heads))
-            places = ways.get(head.signature, ((),))[0]
-            if len(rule.heads) == 1 and _open_variables(rule, _order(rule, ways, draft.tests, places)):
-                found = _with_fewest_places(rule, places, ways, rules_of, draft.tests)
-                if found is not None:
-                    ways, changed = found, True
-    return _more_ways(draft, ways, rules_of)
+    known = _Trial({}, dict(ways))
+    agenda = _Agenda(draft.rules)
+    for rule in agenda:
+        head = next(iter(rule.heads))
+        places = known.get(head.signature, ((),))[0]
+        if len(rule.heads) == 1 and _open_variables(rule, _order(rule, known, draft.tests, places)):
+            found = _with_fewest_places(rule, places, known, rules_of, draft.tests)
+            if found is not None:
+                known = agenda.adopt(found)
+    return _more_ways(draft, known, rules_of)
+
+
+class _Trial(ChainMap[core.Signature, tuple[tuple[int, ...], ...]]):
+    """Ways with a few changed: those in the first of two maps; the second is common to all trials."""
+
+    def having(self, signature: core.Signature, ways: tuple[tuple[int, ...], ...]) -> _Trial:
+        """The same with one predicate asked in other ways."""
+        return _Trial({**self.maps[0], signature: ways}, self.maps[1])
+
+
+class _Agenda:
+    """Rules in the order of the file, round after round; after the first, only those whose calls are asked otherwise.
+
+    Whether a rule can run depends on the ways of what it calls, and on those that the rules of these call in turn.
+    """
+
+    def __init__(self, rules: Sequence[core.Rule]):
+        self.rules = rules
+        self.users: dict[core.Signature, list[int]] = {}
+        self.own: dict[core.Signature, list[int]] = {}
+        for number, rule in enumerate(rules):
+            for signature in {part.atom.signature for part in rule.body if isinstance(part, core.Literal)}:
+                self.users.setdefault(signature, []).append(number)
+            for signature in {head.signature for head in rule.heads}:
+                self.own.setdefault(signature, []).append(number)
+        self.queue = [(0, number) for number in range(len(rules))]
+        self.queued = set(range(len(rules)))
+        self.now = (0, 0)
+
+    def __iter__(self) -> Iterator[core.Rule]:
+        while self.queue:
+            self.now = heappop(self.queue)
+            self.queued.discard(self.now[1])
+            yield self.rules[self.now[1]]
+
+    def adopt(self, trial: _Trial) -> _Trial:
+        """Make a trial's changes known, and look again at all that may depend on them."""
+        changes, common = trial.maps
+        for signature in changes:
+            callers = self.users.get(signature, [])
+            above = {head.signature for number in callers for head in self.rules[number].heads}
+            for dependents in (self.own.get(signature, []), callers, *(self.users.get(head, []) for head in above)):
+                for number in dependents:
+                    if number not in self.queued:
+                        self.queued.add(number)
+                        heappush(self.queue, (self.now[0] + (number <= self.now[1]), number))
+        common.update(changes)
+        return _Trial({}, common)
 
 
 def _with_fewest_places(
     rule: core.Rule,
     old: tuple[int, ...],
-    ways: _Ways,
+    ways: _Trial,
     rules_of: Mapping[core.Signature, list[core.Rule]],
     tests: Mapping[int, core.Comparison],
-) -> _Ways | None:
+) -> _Trial | None:
     """The ways with the fewest further arguments of the head with which the rule can run, if there are any.
 
     A call that cannot be asked in the ways that are known gets a new one rather than that the head asks for more.
@@ -162,7 +211,8 @@ def _with_fewest_places(
     for size in range(min(len(others), MAX_PLACES) + 1):
         for more in combinations(others, size):
             places = tuple(sorted((*old, *more)))
-            trial = {**ways, head.signature: (places, *ways.get(head.signature, ())[1:])} if places else ways
+            rest = ways.get(head.signature, ())[1:]
+            trial = ways.having(head.signature, (places, *rest)) if places else ways
             trial = _with_further_ways(rule, places, trial, rules_of, tests)
             if not _open_variables(rule, _order(rule, trial, tests, places)):
                 return trial
@@ -268,24 +318,24 @@ def _variables(literal: core.BodyLiteral) -> Iterator[str]:
 # -- further ways to ask ---------------------------------------------------------------------------------
 
 
-def _more_ways(draft: Draft, ways: _Ways, rules_of: Mapping[core.Signature, list[core.Rule]]) -> _Ways:
+def _more_ways(draft: Draft, ways: _Trial, rules_of: Mapping[core.Signature, list[core.Rule]]) -> _Ways:
     """The ways with those added that constraints, and rules in their further ways, could not be run without."""
-    before: _Ways = {}
-    while before != ways:
-        before = ways
-        calls = [(rule, places) for rule in draft.rules for places, _ in _guards(rule, ways) or [((), None)]]
-        for rule, places in (*calls, *((constraint, ()) for constraint in draft.constraints)):
-            ways = _with_further_ways(rule, places, ways, rules_of, draft.tests)
-    return ways
+    agenda = _Agenda([*draft.rules, *draft.constraints])
+    for rule in agenda:
+        for places in [places for places, _ in _guards(rule, ways)] or [()]:
+            trial = _with_further_ways(rule, places, ways, rules_of, draft.tests)
+            if trial is not ways:
+                ways = agenda.adopt(trial)
+    return ways.maps[1]
 
 
 def _with_further_ways(
     rule: core.Rule,
     places: tuple[int, ...],
-    ways: _Ways,
+    ways: _Trial,
     rules_of: Mapping[core.Signature, list[core.Rule]],
     tests: Mapping[int, core.Comparison],
-) -> _Ways:
+) -> _Trial:
     """The ways with those added that the rule's own calls need, when it is asked with these arguments."""
     while (found := next(_ways_for_stuck(rule, places, ways, rules_of, tests), None)) is not None:
         ways = found
@@ -295,10 +345,10 @@ def _with_further_ways(
 def _ways_for_stuck(
     rule: core.Rule,
     places: tuple[int, ...],
-    ways: _Ways,
+    ways: _Trial,
     rules_of: Mapping[core.Signature, list[core.Rule]],
     tests: Mapping[int, core.Comparison],
-) -> Iterator[_Ways]:
+) -> Iterator[_Trial]:
     """The ways with one more for each literal that cannot be asked in any of them, where its rules can be run so."""
     ordered = _order(rule, ways, tests, places)
     for literal in ordered.stuck:
@@ -308,7 +358,7 @@ def _ways_for_stuck(
                 others = rules_of.get(atom.signature, [])
                 # A choice must stay one rule, so what is chosen can be asked in one way only.
                 if way and way not in known and all(other.choice is None for other in others):
-                    trial = {**ways, atom.signature: (*known, way)}
+                    trial = ways.having(atom.signature, (*known, way))
                     if all(not _open_variables(other, _order(other, trial, tests, way)) for other in others):
                         yield trial
             case _:

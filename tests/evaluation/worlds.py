@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 import networkx as nx
 
-from nesy.language.core import Aggregate, Atom, Comparison, Constant, CoreProgram, Expression, Literal, Variable
+from nesy.language.core import (
+    Aggregate,
+    Atom,
+    Comparison,
+    Constant,
+    CoreProgram,
+    Expression,
+    Literal,
+    Variable,
+    ground_atom,
+)
 from nesy.reasoning.derivation import DerivationGraph
 
 ARITHMETIC = {
@@ -250,3 +260,9 @@ def edges(graph: DerivationGraph, wanted=lambda head, body: True) -> list[tuple[
 def as_row(atom: Atom) -> tuple:
     """A ground atom as the oracle writes it."""
     return atom.predicate, *(constant(argument.value) for argument in atom.arguments)
+
+
+def as_atom(row: tuple) -> Atom:
+    """A row of the oracle as a ground atom of the language."""
+    name, *values = row
+    return ground_atom(name, tuple(float(value) if isinstance(value, Real) else value for value in values))

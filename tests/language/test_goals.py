@@ -50,3 +50,10 @@ def test_a_query_with_a_body_asks_for_each_of_its_facts():
 
 def test_in_a_nesy_file_the_same_rule_is_unsafe():
     assert [d.code for d in check_text("double(X, Y) :- Y = 2 * X.").diagnostics] == ["N203", "N203"]
+
+
+def test_what_the_last_of_many_rules_needs_is_asked_of_all_before_it():
+    rules = [f"p{i}(X, Y) :- p{i + 1}(X, Y)." for i in range(1500)]  # each more would be a pass over all if it were one
+    program = problog("\n".join([*rules, "p1500(X, Y) :- Y is X + 1.", "query(p0(1, _))."]))
+    assert [str(fact) for fact in program.facts] == ["'asked p0(+_)'(1)"]
+    assert all(core.Signature(f"asked p{i}(+_)", 1) in program.predicates for i in range(1501))

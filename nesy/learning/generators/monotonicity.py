@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -109,6 +109,8 @@ _FRAMES: Mapping[str, Sequence[_Frame]] = {
         _Frame("the {person} {verb} a {x} that is not new and not small", 0),
     ),
 }
+_Thing = TypeVar("_Thing")
+
 _SEEDS = {"train": 0, "dev": 1, "test": 2}
 _APART = 0.15  # share of pairs of words of which neither is wider
 
@@ -192,5 +194,5 @@ def _sentence(frame: str, word: str, parts: Mapping[str, str]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _one(random: np.random.Generator, words: Sequence[str]) -> str:
-    return words[int(random.integers(len(words)))]
+def _one(random: np.random.Generator, things: Sequence[_Thing]) -> _Thing:
+    return things[int(random.integers(len(things)))]
