@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.measuring import Spread, exponent, table  # noqa: E402
+from benchmarks.measuring import Spread, exponent, peak_memory, table  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "datalog.md"
 Facts = dict[str, list[tuple[int, int]]]
@@ -140,11 +139,10 @@ def child(engine: str, name: str, size: int) -> None:
     rules, output, facts = work(name, size)
     run = ENGINES[engine]
     run(*work(name, 3))
-    before, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before, memory = time.process_time(), peak_memory()
     count = run(rules, output, facts)
     seconds = time.process_time() - before
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
-    print(json.dumps({"count": count, "seconds": seconds, "mib": peak / 1024}))
+    print(json.dumps({"count": count, "seconds": seconds, "mib": peak_memory() - memory}))
 
 
 def measure(engine: str, name: str, size: int, repeats: int, limit: float) -> list[dict[str, float]]:
@@ -334,7 +332,7 @@ five, with how many rows of the closure changed.
 ## Growth
 
 Four sizes, each about twice the last (a level more for same generation). The exponent is the slope of log seconds over
-log tuples.
+log tuples; MiB are what the work took beyond its facts and the start of the process.
 
 {bench.growth(names)}
 """
