@@ -94,7 +94,8 @@ def _read_arrow(request: Request, suffix: str) -> Any:
         raise MissingExtraError("#facts", "data") from None
     try:
         if suffix == ".parquet":
-            table = parquet.read_table(request.path)
+            with parquet.ParquetFile(request.path) as file:  # a chunk for each row group, where read_table cuts them up
+                table = file.read()
         elif suffix == ".jsonl":
             table = arrow_json.read_json(request.path)
         else:
@@ -197,7 +198,8 @@ def _column(
     def fail(row: int, problem: str) -> DataError:
         return DataError(f"{request.shown}, row {row + first_row}, {where}: {problem}")
 
-    array = chunked.combine_chunks()
+    # A single chunk stays where it lies; integers are then never copied.
+    array = chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks)
     if array.null_count:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
 from nesy.errors import ProgramError
-from nesy.language import core, load_program, parse_program
+from nesy.language import core, load_program, parse_program, tables
 from nesy.language.values import Symbol
 
 pa = pytest.importorskip("pyarrow")
@@ -109,3 +110,14 @@ def test_a_table_of_many_rows_is_read_in_seconds(tmp_path):
     program = load_program(tmp_path / "big.nesy")
     assert program.tables[0].num_rows == count
     assert time.process_time() - start < 10  # a tenth of that on an idle machine
+
+
+def test_integers_of_one_row_group_are_not_copied(tmp_path, monkeypatch):
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"x": list(range(300_000))}), tmp_path / "p.parquet")
+    read = []
+    original = tables._read_arrow
+    monkeypatch.setattr(tables, "_read_arrow", lambda *given: read.append(original(*given)) or read[-1])
+    (column,) = load(tmp_path, '#facts p from "p.parquet".').tables[0].columns
+    assert np.shares_memory(column, read[0].column(0).chunk(0).to_numpy())
