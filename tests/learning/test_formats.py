@@ -56,13 +56,17 @@ def test_babi(imported: Imported) -> None:
 
 
 def test_clutrr(imported: Imported) -> None:
-    head = ",story,query,target,task_name,genders\n"
-    row = '0,"[Ann] and [Bo] met [Cy], her son.","(\'Ann\', \'Cy\')",grandson,task_1.2,"Ann:female,Bo:female,Cy:male"\n'
+    head = ",story,query,target,task_name,story_edges,edge_types,genders\n"
+    row = (
+        "0,\"[Ann] and [Bo] met [Cy], her son.\",\"('Bo', 'Cy')\",neice,task_1.2,"
+        '"[(1, 0), (0, 2), (1, 2)]","[\'mother-in-law\', \'son\']","Ann:female,Bo:female,Cy:male"\n'
+    )
     rows = imported("clutrr", {"x_test_k2.csv": head + row, "x_test_k3.csv": head + row, "x_train.csv.gz": head + row})
     assert {split: len(records) for split, records in rows.items()} == {"train": 1, "test": 2}
     assert rows["train"][0] == {
-        "text": "[Ann] and [Bo] met [Cy], her son.", "head": "Ann", "tail": "Cy", "relation": "grandson",
-        "people": {"Ann": "female", "Bo": "female", "Cy": "male"}, "steps": 2, "kind": 1,
+        "text": "[Ann] and [Bo] met [Cy], her son.", "head": "Bo", "tail": "Cy", "relation": "niece",
+        "people": {"Ann": "female", "Bo": "female", "Cy": "male"},
+        "links": [["Bo", "Ann", "mother_in_law"], ["Ann", "Cy", "son"]], "steps": 2, "kind": 1,
     }  # fmt: skip
 
 

@@ -78,9 +78,9 @@ def test_a_story_names_people_by_marks_and_asks_at_its_end():
     assert kinship.rows("test", 0, 0) == rows != kinship.rows("test", 1, 0)
 
 
-HEADER = "story,query,target,story_edges,edge_types,genders\n"
-ROW = """"[Ann] has a son, [Bob]. [Bob] and his brother [Cy] sing","('Ann', 'Cy')",{target},"[(0, 1), (1, 2)]",\
-"['son', 'brother']","{genders}"\n"""
+HEADER = "story,query,target,task_name,story_edges,edge_types,genders\n"
+ROW = """"[Ann] has a son, [Bob]. [Bob] and his brother [Cy] sing","('Ann', 'Cy')",{target},\
+task_1.2,"[(0, 1), (1, 2)]","['son', 'brother']","{genders}"\n"""
 GENDERS = "Ann:female,Bob:male,Cy:male"
 
 
@@ -109,7 +109,9 @@ def test_a_folder_of_clutrr_is_read(tmp_path):
 def test_dev_holds_sentences_out_whoever_they_are_about(tmp_path):
     sentences = [f"[{{x}}] took the number {i:03d} bus with a daughter, [{{y}}]." for i in range(40)]
     rows = [s.format(x=x, y="Eve") for s in sentences for x in ("Ann", "Dora")]
-    text = "".join(f'"{s}","(\'Ann\', \'Eve\')",daughter,"[(0, 1)]","[\'daughter\']","Ann:f,Eve:f"\n' for s in rows)
+    text = "".join(
+        f'"{s}","(\'Ann\', \'Eve\')",daughter,task_1.1,"[(0, 1)]","[\'daughter\']","Ann:f,Eve:f"\n' for s in rows
+    )
     (tmp_path / "train.csv").write_text(HEADER + text)
     train, dev = (kinship.rows(s, 0, 0, path=str(tmp_path), held_out=0.3) for s in ("train", "dev"))
     assert len(train) + len(dev) == len(rows)
@@ -131,8 +133,10 @@ def test_a_bad_row_is_named(tmp_path, target, genders, message):
 
 
 def test_folders_and_options_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"no \.csv file in this folder has `train` in its name"):
+    with pytest.raises(DataError, match=r"no \.csv file in it"):
         kinship.rows("train", 0, 0, path=str(tmp_path))
+    with pytest.raises(DataError, match=r"no \.csv file in this folder has `train` in its name"):
+        kinship.rows("train", 0, 0, path=write(tmp_path / "c", "test_k2.csv"))
     with pytest.raises(DataError, match="expected a folder with CLUTRR's files"):
         kinship.rows("train", 0, 0, path=str(tmp_path / "nowhere"))
     with pytest.raises(TaskError, match="`held_out`"):

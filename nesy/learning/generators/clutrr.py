@@ -1,13 +1,11 @@
 """CLUTRR's files as rows: stories with marked names, two people, and what the one is to the other.
 
-A folder holds one CSV file with `train` in its name and one for each length of chain with `test` in it (each also
-`.gz`). Training and test stories are made of different sentences; so that dev is as hard as the test, sentences are
-held out, not stories: a training story with a sentence that is held out is a dev story.
+The files are read as the format `clutrr` reads them. Training and test stories are made of different sentences; so that
+dev is as hard as the test, sentences are held out, not stories: a training story with a sentence that is held out is a
+dev story.
 
 Columns: `text`, the story and the question; `relation`; and for measuring only `steps` (how many relations the answer
 takes) and, as `concepts`, the relations that the story was written from and the sex of the one asked about.
-
-Source: Sinha et al., "CLUTRR: A Diagnostic Benchmark for Inductive Reasoning from Text", EMNLP 2019.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from zlib import crc32
 
 from nesy.errors import DataError
 from nesy.learning.data import Located
-from nesy.learning.files import read_records
+from nesy.learning.formats.clutrr import read_stories
 
 # What a word says: the kind of relative, and the sex.
 WORDS: Mapping[str, tuple[str, str]] = {
@@ -38,26 +36,20 @@ INVERSE: Mapping[str, str] = {
     "grandchild": "grandparent", "uncle": "nephew", "nephew": "uncle",
 }  # fmt: skip
 
-_MISSPELT = {"neice": "niece"}  # in some of the published rows
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
-_QUOTED = re.compile(r"'([^']*)'")
-_PAIR = re.compile(r"\((\d+), *(\d+)\)")
 _COMMON = 40  # characters: a shorter sentence ("Her name is [..].") is no paraphrase of its own
-_COLUMNS = ("story", "query", "target", "story_edges", "edge_types", "genders")
 
 
 def rows(split: str, path: Path, held_out: float) -> list[dict[str, Any]]:
     """The rows of a split; `held_out` is the share of training sentences that are kept for dev."""
-    files = sorted(file for file in path.iterdir() if file.name.removesuffix(".gz").endswith(".csv"))
     kind = "test" if split == "test" else "train"
-    chosen = [file for file in files if kind in re.split(r"[^a-z]+", file.name.lower())]
-    if not chosen:
+    stories = read_stories(path).get(kind)
+    if stories is None:
         raise DataError(f"{path}: no .csv file in this folder has `{kind}` in its name")
-    records = [located for file in chosen for located in read_records(file)]
     if split == "test":
-        return [_row(located) for located in records]
+        return [_row(story) for story in stories]
     wanted = split == "dev"
-    return [_row(located) for located in records if _is_held_out(_text(located, "story"), held_out) == wanted]
+    return [_row(story) for story in stories if _is_held_out(story.record["text"], held_out) == wanted]
 
 
 def _is_held_out(story: str, share: float) -> bool:
@@ -67,48 +59,30 @@ def _is_held_out(story: str, share: float) -> bool:
 
 
 def _row(located: Located) -> dict[str, Any]:
-    text = {column: _text(located, column) for column in _COLUMNS}
-    asked = _QUOTED.findall(text["query"])
-    if len(asked) != 2:
-        raise DataError(f"{located.origin}: field `query`: expected two names in quotes, found {text['query']!r:.60}")
-    story = text["story"].strip()
-    stop = "" if story.endswith((".", "!", "?")) else "."
-    relation = _word(text["target"], located)
-    steps = _QUOTED.findall(text["edge_types"])
+    story = located.record
+    text = story["text"].strip()
+    stop = "" if text.endswith((".", "!", "?")) else "."
     return {
-        "text": f"{story}{stop} What is [{asked[1]}] to [{asked[0]}]?",
-        "relation": relation,
-        "steps": len(steps),
+        "text": f"{text}{stop} What is [{story['tail']}] to [{story['head']}]?",
+        "relation": story["relation"],
+        "steps": story["steps"],
         "concepts": {
-            "kin": list(_known(text, steps, located)),
-            "gender": [[asked[1], WORDS[relation][1]]],
+            "kin": list(_known(located)),
+            "gender": [[story["tail"], _meaning(story["relation"], located)[1]]],
         },
     }
 
 
-def _known(text: Mapping[str, str], steps: list[str], located: Located) -> Iterator[list[str]]:
+def _known(located: Located) -> Iterator[list[str]]:
     """What the story was written from, each way round."""
-    names = [entry.partition(":")[0].strip() for entry in text["genders"].split(",")]
-    edges = [(int(a), int(b)) for a, b in _PAIR.findall(text["story_edges"])]
-    if len(edges) != len(steps) or any(max(edge) >= len(names) for edge in edges):
-        raise DataError(f"{located.origin}: fields `story_edges`, `edge_types` and `genders` do not fit together")
-    for (a, b), word in zip(edges, steps, strict=True):
-        kind = WORDS[_word(word, located)][0]
-        if kind not in INVERSE:
-            continue
-        yield [names[a], names[b], kind]
-        yield [names[b], names[a], INVERSE[kind]]
+    for head, tail, word in located.record["links"]:
+        kind = _meaning(word, located)[0]
+        if kind in INVERSE:
+            yield [head, tail, kind]
+            yield [tail, head, INVERSE[kind]]
 
 
-def _word(written: str, located: Located) -> str:
-    word = _MISSPELT.get(written.strip(), written.strip()).replace("-", "_")
+def _meaning(word: str, located: Located) -> tuple[str, str]:
     if word not in WORDS:
-        raise DataError(f"{located.origin}: `{written}` is not a word for a relative that is known here")
-    return word
-
-
-def _text(located: Located, column: str) -> str:
-    value = located.record.get(column)
-    if not isinstance(value, str):
-        raise DataError(f"{located.origin}: the field `{column}` is missing; CLUTRR's files have {', '.join(_COLUMNS)}")
-    return value
+        raise DataError(f"{located.origin}: `{word}` is not a word for a relative that is known here")
+    return WORDS[word]
