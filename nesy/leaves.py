@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from nesy.language.core import Choice, Constant, CoreProgram, Fixed, Learnable, Variable, format_term
 from nesy.language.values import Value, format_value
 from nesy.perception import Keys
-from nesy.reasoning import DerivationGraph
+from nesy.reasoning import DerivationGraph, widened
 
 ParameterKey = tuple[int, tuple[Value, ...]]  # id of the core choice, values of its index
 _SMALLEST = 1e-6  # probability that an initial value of 0 or 1 is moved to: a logit must be finite
@@ -79,9 +79,10 @@ class Parameters(nn.Module):
 
         Shapes: -> [G * width]
         """
-        rest = self.logits.new_zeros(len(self.logits), 1)
-        shares = torch.softmax(torch.cat([self.logits, rest], 1) + self._mask.to(self.logits.dtype), dim=1)
-        return (self._scale.to(self.logits.dtype)[:, None] * shares[:, : self.width]).flatten()
+        logits = widened(self.logits)
+        rest = logits.new_zeros(len(logits), 1)
+        shares = torch.softmax(torch.cat([logits, rest], 1) + self._mask.to(logits), dim=1)
+        return (self._scale.to(logits)[:, None] * shares[:, : self.width]).flatten()
 
     def initial(self, choice_id: int, outcome: int) -> float:
         """The value a learnable outcome starts from."""
@@ -177,19 +178,18 @@ class LeafPlan:
         return cls(torch.from_numpy(np.nan_to_num(fixed)), torch.from_numpy(index), requests)
 
     def assemble(self, parameters: Tensor, scores: Mapping[str, Tensor], batch: tuple[int, ...]) -> Tensor:
-        """The probability of every leaf.
+        """The probability of every leaf, of the parameters' type.
 
         Shapes: parameters [P]; scores, for each neural predicate of K keys [*batch, K, V] (logits) -> [*batch, L]
         Gradient: into the parameters and the scores.
         """
-        like = next(iter(scores.values()), parameters)
-        parts = [self.fixed.to(like), parameters.to(like)]
+        parts = [self.fixed.to(parameters), parameters]
         parts = [part.expand(*batch, len(part)) for part in parts]
         for name in self.requests:
-            score = scores[name]
+            score = scores[name].to(parameters)
             probability = torch.sigmoid(score) if score.shape[-1] == 1 else torch.softmax(score, dim=-1)
             parts.append(probability.flatten(start_dim=-2))
-        return torch.cat(parts, dim=-1).index_select(-1, self.index.to(like.device))
+        return torch.cat(parts, dim=-1).index_select(-1, self.index.to(parameters.device))
 
 
 def assuming(graph: DerivationGraph, leaf: Tensor, literals: Sequence[int]) -> Tensor:

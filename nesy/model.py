@@ -223,7 +223,7 @@ class Model(nn.Module):
         """
         payload = self.encoder.payload_of(question) if isinstance(question, str) else question
         batch = self.prepare([payload])
-        leaf = self.leaves(batch).double()
+        leaf = self.leaves(batch)
         return Answer.of(
             batch.graph,
             leaf[0] if batch.is_shared else leaf,

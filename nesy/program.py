@@ -121,7 +121,7 @@ class Program:
                 f"(`nesy train TASK`) and ask the run, or write their facts in the program"
             )
         graph = program.ground(query, limits=limits)
-        parameters = Parameters(program.core).double()
+        parameters = Parameters(program.core)
         plan = LeafPlan.of(graph, parameters)
         with torch.no_grad(), explaining_impossible(graph):
             leaf = plan.assemble(parameters(), {}, ())

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nesy.reasoning.readings.godel import godel as godel
     from nesy.reasoning.readings.kbest import best_proofs as best_proofs
     from nesy.reasoning.readings.probabilities import Probabilities as Probabilities
+    from nesy.reasoning.readings.probabilities import widened as widened
     from nesy.reasoning.readings.proof import Proof as Proof
     from nesy.reasoning.readings.sampling import Samples as Samples
     from nesy.reasoning.readings.sampling import sample as sample
@@ -72,6 +73,7 @@ _PLACES = {
     "observing": "readings.evidence",
     "sample": "readings.sampling",
     "viterbi": "readings.viterbi",
+    "widened": "readings.probabilities",
     "world_probability": "readings.worlds",
 }
 

@@ -88,6 +88,15 @@ def test_the_loss_of_constraints_is_the_surprise_at_meeting_them(batch: list[tup
     assert loss.item() == pytest.approx(-sum(math.log(at_most_one(items)) for items in batch) / len(batch))
 
 
+def test_an_encoder_that_is_nearly_sure_of_too_much_still_leaves_a_world() -> None:
+    sure = 20.0  # in single precision a probability of 1, whose complement would be 0
+    model = Model(Program.from_text(PROGRAM), Sure((sure, sure)).float())
+    out = model(model.prepare([{"items": [0, 1]}]))
+    not_on = 1 / (1 + math.exp(sure))
+    assert out.evidence.tolist() == pytest.approx([2 * not_on - not_on**2], rel=1e-6)
+    assert out.p.tolist() == [[pytest.approx(1 - not_on / (2 - not_on), rel=1e-6)]]
+
+
 def test_its_gradient_goes_into_the_encoder() -> None:
     encoder = Sure(ODDS)
     model = Model(Program.from_text(PROGRAM), encoder)

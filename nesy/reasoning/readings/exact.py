@@ -32,7 +32,7 @@ from nesy.reasoning.compilation.reduction import reduced
 from nesy.reasoning.compilation.scopes import Part, split
 from nesy.reasoning.compilation.structures import Method, Structures, Template, side_by_side
 from nesy.reasoning.derivation import DerivationGraph, Index
-from nesy.reasoning.readings.probabilities import Probabilities
+from nesy.reasoning.readings.probabilities import Probabilities, widened
 
 _TOGETHER = 20_000  # states that queries of one part may cost together before each is compiled alone
 _BOUNDS = 200_000  # states of a search for bounds: more of them narrow the interval too slowly
@@ -80,8 +80,7 @@ class Reading:
         if leaf.shape[-1:] != (self.graph.num_leaves,):
             raise ValueError(f"leaf probabilities have shape {tuple(leaf.shape)}, not [*B, {self.graph.num_leaves}]")
         batch, num_queries = leaf.shape[:-1], len(self.methods)
-        wide = leaf if leaf.device.type == "mps" else leaf.double()
-        values = self.inputs.values(wide.reshape(batch.numel(), self.graph.num_leaves).T)
+        values = self.inputs.values(widened(leaf).reshape(batch.numel(), self.graph.num_leaves).T)
         if self.lifted:
             values = torch.cat([values, *(lifted(values) for lifted in self.lifted)])
         circuit = self.circuit.to(leaf.device)
