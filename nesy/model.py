@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from nesy.errors import DataError, QueryError, RunError
 from nesy.language import parse_query, parse_value
 from nesy.language.core import Atom, CoreProgram, Query
 from nesy.language.functions import FUNCTIONS
-from nesy.language.values import format_value, key
+from nesy.language.values import Compound, format_value, key
 from nesy.leaves import LeafPlan, Parameters, parameter_keys
 from nesy.perception import Encoder, Facts, Keys, Payload, View, encoder_class, encoder_kind
 from nesy.program import Program
@@ -308,10 +309,14 @@ class Model(nn.Module):
 
 def _structure(facts: Facts) -> Hashable:
     """What decides a graph: the possible facts, told apart by type too."""
-    return tuple(
-        (signature, tuple(tuple(key(value) for value in row) for row in rows))
-        for signature, rows in sorted(facts.items())
-    )
+    found: list[Hashable] = []
+    for signature, rows in sorted(facts.items()):
+        values = list(chain.from_iterable(rows))
+        types = tuple(map(type, values))
+        # Inside compounds types hide; elsewhere those of a relation's values say all.
+        told = (types, *values) if Compound not in types else tuple(map(key, values))
+        found.append((signature, len(rows), told))
+    return tuple(found)
 
 
 def _refuse_functions(program: CoreProgram) -> None:

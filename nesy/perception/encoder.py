@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -36,6 +37,19 @@ class Keys:
 
     def __len__(self) -> int:
         return len(self.key)
+
+    @cached_property
+    def numbers(self) -> NDArray[np.int64] | None:
+        """[K] the keys, where each is one integer that fits."""
+        if set(map(len, self.key)) != {1}:
+            return None
+        values: list[Any] = [value for (value,) in self.key]
+        if set(map(type, values)) != {int}:
+            return None
+        try:
+            return np.array(values, dtype=np.int64)
+        except OverflowError:
+            return None
 
 
 @dataclass(frozen=True)

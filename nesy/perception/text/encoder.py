@@ -38,6 +38,7 @@ from nesy.perception.payloads import field_of, rows_of
 from nesy.perception.readout import ReadoutName, make_readouts
 from nesy.perception.text.edits import Edit, edits
 from nesy.perception.text.layout import MOST_PIECES, Layout, Reading, not_in_text
+from nesy.perception.text.neighbours import bundle_neighbours
 from nesy.perception.text.tokenizer import Pieces
 from nesy.perception.text.words import Words, split_words
 
@@ -235,15 +236,15 @@ class TextEncoder(WordEncoder):
         if self.training and self.options.word_dropout:
             words = words * (torch.rand(words.shape[-2], 1, device=device) >= self.options.word_dropout)
         words = nn.functional.dropout(words, self.options.dropout, self.training)
-        around = torch.from_numpy(layout.around(self.options.context)).to(device) if self.options.context else None
-        members = words if around is None else words.index_select(-2, around.flatten()).unflatten(-2, around.shape)
-        bundles = self._lifted(members, self.distances)
+        bundles = (
+            self._lifted(words) if self.distances is None else self._with_neighbours(layout, words, self.distances)
+        )
         if self.key is None and not layout.has_further_rows:
             return bundles
         text = torch.from_numpy(layout.text).to(device)
         sizes = torch.bincount(text, minlength=layout.num_texts).clamp(min=1).to(words.dtype)
         if self.key is not None:
-            whole = self._lifted(_sums(words, text, sizes), self.key)
+            whole = self.model.bind(self._lifted(_sums(words, text, sizes)), self.key)
             bundles = bundles + torch.cat([whole.index_select(-2, text), torch.zeros_like(whole[..., :1, :])], dim=-2)
         if layout.has_further_rows:
             bundles = torch.cat([bundles, _sums(bundles, text, sizes), self._pairs(layout, bundles)], dim=-2)
@@ -257,20 +258,15 @@ class TextEncoder(WordEncoder):
         members = bundles.index_select(-2, pairs.flatten()).unflatten(-2, pairs.shape)
         return self.model.superpose(self.model.bind(members, self.roles))
 
-    def _lifted(self, words: Tensor, bound_with: Tensor | None) -> Tensor:
-        """Words as hypervectors, bound with a key if there is one; members with a key each are bundled.
+    def _with_neighbours(self, layout: Layout, words: Tensor, distances: Tensor) -> Tensor:
+        """Each word and those around it, bound with their distances. Shapes: [*B, W + 1, rank] -> [*B, W + 1, D]"""
+        place = torch.from_numpy(layout.apart(self.options.context)).to(words.device)
+        spread = words.new_zeros(*words.shape[:-2], int(place[-1]) + 1, words.shape[-1]).index_copy(-2, place, words)
+        return bundle_neighbours(self._lifted(spread), distances).index_select(-2, place)
 
-        A lifted member that is bound is one matrix product, and so is the bundle of several.
-
-        Shapes: words [*B, rank], bound_with [D] -> [*B, D]; words [*B, M, rank], bound_with [M, D] -> [*B, D]
-        """
-        if bound_with is None:
-            return words if self.lift is None else words @ self.lift
-        if bound_with.ndim == 1:
-            return self.model.bind(words, bound_with) if self.lift is None else words @ (self.lift * bound_with)
-        if self.lift is None:
-            return self.model.superpose(self.model.bind(words, bound_with))
-        return words.flatten(-2) @ (self.lift * bound_with[:, None]).flatten(0, 1)
+    def _lifted(self, words: Tensor) -> Tensor:
+        """Words as hypervectors. Shapes: [*B, rank] -> [*B, D]"""
+        return words if self.lift is None else words @ self.lift
 
     def _edits(self, payload: Payload) -> list[Edit]:
         first, second = (self._read(payload, name).words.words for name in (self.options.field, self.options.against))

@@ -62,7 +62,7 @@ class Layout:
     @classmethod
     def of(cls, readings: Sequence[Reading], requests: Mapping[str, Keys], pieces: Pieces) -> Self:
         """Lay out a batch. Raises: DataError for a key that is not in its text"""
-        all_keys = [key for keys in requests.values() for key in keys.key]
+        all_keys = [key for keys in requests.values() if keys.numbers is None for key in keys.key]
         named = list(dict.fromkeys(part for key in all_keys for part in key if isinstance(part, str)))
         loose = [Reading.of(Words((word,), ((0, len(word)),)), pieces) for word in named]
         texts = [*readings, *loose]
@@ -121,24 +121,24 @@ class Layout:
             behind += len(text)
         return found
 
-    def around(self, context: int) -> Index:
-        """The words up to `context` places before and behind each word; the empty row beyond its text's ends.
+    def apart(self, context: int) -> Index:
+        """Places of the words and the empty row with `context` free ones after each text: neighbours that near are
+        of the same text.
 
-        Shapes: -> [W + 1, 2 * context + 1]
+        Shapes: -> [W + 1] ascending
         """
-        text = np.append(self.text, -1)
-        near = np.arange(self.num_words + 1)[:, None] + np.arange(-context, context + 1)
-        inside = (near >= 0) & (near < self.num_words)
-        near = np.where(inside, near, self.num_words)
-        return np.where(text[near] == text[:, None], near, self.num_words)
+        return np.arange(self.num_words + 1) + context * np.append(self.text, self.num_texts)
 
 
 def _rows(name: str, keys: Keys, starts: Index, row_of: Mapping[tuple[Value, ...], int], num_payloads: int) -> Index:
     """The row of each key."""
     check_samples(name, keys)
     num_words = int(starts[-1])
-    found = np.empty(len(keys), dtype=np.int64)
     sizes = np.diff(starts)[:num_payloads]
+    numbers = keys.numbers
+    if numbers is not None and bool(((numbers >= 0) & (numbers < sizes[keys.sample])).all()):
+        return starts[keys.sample] + numbers
+    found = np.empty(len(keys), dtype=np.int64)
     for i, (key, sample) in enumerate(zip(keys.key, keys.sample.tolist(), strict=True)):
         match key:
             case (int(token),) if 0 <= token < sizes[sample]:

@@ -169,15 +169,13 @@ class Interner:
 
     def intern_rows(self, rows: Sequence[Sequence[Value]], arity: int) -> list[Index]:
         """Columns of ids of rows of values."""
-        if not rows:
-            return [np.empty(0, dtype=np.int64) for _ in range(arity)]
-        return [self.intern_column(list(column)) for column in zip(*rows, strict=True)]
+        return [self.intern_column([row[place] for row in rows]) for place in range(arity)]
 
     def intern_column(self, values: Sequence[Value]) -> Index:
         """The ids of a column; a column of small integers without a look per value, of text with one per word."""
         types = set(map(type, values))
         if types == {str}:
-            known = {value: self.intern(value) for value in dict.fromkeys(values)}
+            known = {value: self._entry((str, value), value, 0) for value in dict.fromkeys(values)}
             return np.fromiter(map(known.__getitem__, values), dtype=np.int64, count=len(values))
         if types == {int}:
             try:
