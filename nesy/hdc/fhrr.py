@@ -70,7 +70,7 @@ class FHRR(VSA):
         return torch.roll(a, shift, -1)
 
     def similarity(self, a: Tensor, b: Tensor) -> Tensor:
-        """The real part of the cosine."""
+        """The real part of the cosine; of many complex64 hypervectors in fixed point (see `cosines` for how exact)."""
         self.check(a, b)
         return cosine(_as_real(a), _as_real(b))
 

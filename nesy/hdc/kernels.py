@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
+from typing import TypeVar
 
 import numkong
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nesy.hdc.packed import popcount, unpack
+
+T = TypeVar("T")
 
 # The C library hands memory of this size back to the system and asks for it anew, page by page. numpy asks for huge
 # pages, torch does not. Smaller results lie in memory that is used again.
@@ -25,12 +28,8 @@ def elementwise_product(a: Tensor, b: Tensor) -> Tensor:
     tracked = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     if tracked or a.device.type != "cpu" or numbers * a.element_size() < _HUGE_BYTES or a.dtype is torch.bfloat16:
         return a * b
-    return torch.mul(a, b, out=_on_huge_pages(torch.broadcast_shapes(a.shape, b.shape), a.dtype))
-
-
-def _on_huge_pages(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """Memory for a big result on the CPU."""
-    return torch.from_numpy(np.empty(shape, dtype=_NUMPY_DTYPES[dtype]))
+    out = np.empty(torch.broadcast_shapes(a.shape, b.shape), dtype=_NUMPY_DTYPES[a.dtype])
+    return torch.mul(a, b, out=torch.from_numpy(out))
 
 
 _NUMPY_DTYPES = {
@@ -48,49 +47,14 @@ def integer_products(a: Tensor, b: Tensor) -> Tensor:
     return (a.to(torch.float32) @ b.to(torch.float32)).to(torch.int32)
 
 
-def real_products(a: Tensor, b: Tensor) -> Tensor:
-    """Dot products of all pairs of real rows. Shapes: [A, K], [B, K] -> [A, B]
-
-    Where the processor multiplies int8 matrices in tiles, big float32 products are made of three int8 ones, as
-    16-bit fixed-point numbers: then a cosine is right within 2e-5, and typically within 1e-6.
-    Gradient: to both, by way of the plain product.
-    """
-    plain = a.dtype is not torch.float32 or a.requires_grad or b.requires_grad or a.device.type != "cpu"
-    if plain or min(len(a), len(b)) < _MANY or not _MANY <= a.shape[-1] <= _MOST_COLUMNS or not _has_int8_tiles():
-        return a @ b.T
-    a_high, a_low, a_scale = _two_digits(a)
-    b_high, b_low, b_scale = _two_digits(b)
-    total = integer_products(a_high, b_low.T)
-    total += integer_products(a_low, b_high.T)
-    total = total.to(torch.float32).div_(256).add_(integer_products(a_high, b_high.T))
-    return total.mul_(a_scale * 256).mul_(b_scale.T * 256)
-
-
-_MANY = 64  # rows of each side from which splitting pays
-_MOST_COLUMNS = 1 << 17  # so many products of 127 · 127 fit an int32 sum
-_LARGEST = 127 * 256  # of two signed int8 digits to the base 256, with room for the second digit's sign
-
-
-def _two_digits(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Each row as scale · (256 high + low) with int8 digits. Shapes: [A, K] -> [A, K], [A, K], [A, 1]"""
-    high, low = _on_huge_pages(a.shape, torch.int8), _on_huge_pages(a.shape, torch.int8)
-    scale = torch.empty(len(a), 1, dtype=a.dtype)
-    spare, spare_steps = torch.empty(4, a.shape[1]), torch.empty(4, a.shape[1], dtype=torch.int16)
-    for i in range(0, len(a), 4):  # a cacheful of rows at a time
-        rows = a[i : i + 4]
-        here = torch.maximum(rows.amax(-1, keepdim=True), -rows.amin(-1, keepdim=True)).div_(_LARGEST)
-        scaled, steps = spare[: len(rows)], spare_steps[: len(rows)]
-        torch.mul(rows, torch.where(here > 0, 1 / here, 0), out=scaled)
-        steps.copy_(scaled.round_())
-        low[i : i + 4] = steps  # wraps to the last digit, -128 .. 127
-        high[i : i + 4] = steps.add_(128).bitwise_right_shift_(8)
-        scale[i : i + 4] = here
-    return high, low, scale
-
-
-@cache
-def _has_int8_tiles() -> bool:
-    return torch.cpu._is_amx_tile_supported()
+def on_threads(work: Callable[[int], T], starts: Sequence[int]) -> Iterator[T]:
+    """The work of each start in turn, on as many threads as torch has; a caller who stops leaves the rest undone."""
+    threads = min(torch.get_num_threads(), len(starts))
+    if threads < 2:
+        yield from map(work, starts)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(work, starts)
 
 
 def column_sums(vectors: Tensor) -> Tensor:
@@ -116,17 +80,10 @@ def hamming_distances(a: Tensor, b: Tensor, dim: int) -> Tensor:
         return ones.sub_(integer_products(x, y.T).to(torch.float32), alpha=2)
     out = torch.empty(len(a), len(b))
     octets, others = (words.contiguous().numpy().view(np.uint8) for words in (a, b))
-    starts = range(0, len(a), _ROWS)
-    threads = min(torch.get_num_threads(), len(starts))
     for first in range(0, len(b), _BLOCK):
         block = numkong.hammings_pack(others[first : first + _BLOCK])
         count = partial(_count, out[:, first : first + _BLOCK], octets, block)
-        if threads > 1:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(count, starts))
-        else:
-            for start in starts:
-                count(start)
+        list(on_threads(count, range(0, len(a), _ROWS)))
     return out
 
 

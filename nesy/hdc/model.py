@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nesy.errors import NesyError
-from nesy.hdc.kernels import real_products
+from nesy.hdc.fixed_point import cosines
 from nesy.hdc.rows import bag_sums, num_runs, run_members
 
 # Numbers gathered at a time where runs are bound one by one.
@@ -287,15 +287,9 @@ def all_pairs(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, torch.Size]:
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Cosine of all pairs of real vectors; a zero vector is like nothing (0), with a zero gradient.
-
-    Shapes: [*A, D], [*B, D] -> [*A, *B]
-    """
+    """Cosine of all pairs of real vectors (see `cosines`). Shapes: [*A, D], [*B, D] -> [*A, *B]"""
     x, y, shape = all_pairs(a, b)
-    products = real_products(x, y)
-    lengths, others = (torch.linalg.vector_norm(side, dim=-1) for side in (x, y))
-    nonzero = [torch.where(length > 0, length, torch.inf) for length in (lengths, others)]
-    return (products / nonzero[0][:, None] / nonzero[1]).reshape(shape)
+    return cosines(x, y).reshape(shape)
 
 
 def pair_cosine(a: Tensor, b: Tensor) -> Tensor:

@@ -90,14 +90,6 @@ def test_similarities_of_many_signs_are_their_scaled_products(dim, rows) -> None
     assert torch.allclose(model.similarity(a, b), plain.float(), atol=1e-6)
 
 
-def test_two_digits_of_a_row_are_the_row_to_sixteen_bits() -> None:
-    rows = torch.randn(20, 300, generator=torch.Generator().manual_seed(0)) * torch.logspace(-6, 6, 20)[:, None]
-    rows[3] = 0
-    high, low, scale = kernels._two_digits(rows)
-    assert high.dtype is low.dtype is torch.int8
-    assert ((high.float() * 256 + low) * scale - rows).abs().amax(-1).le(scale[:, 0] * 0.51).all()
-
-
 def test_a_majority_of_a_thousand_is_exact() -> None:
     binary = BSC(200, 4)
     words = binary.random(1001)
