@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from nesy.hdc.binary import BSC
 from nesy.hdc.bipolar import MAP
-from nesy.hdc.fhrr import FHRR
+from nesy.hdc.fhrr import FHRR, as_real
+from nesy.hdc.fixed_point import float_cosines
 from nesy.hdc.hrr import HRR
-from nesy.hdc.model import VSA, HypervectorError
+from nesy.hdc.model import VSA, HypervectorError, all_pairs
 from nesy.hdc.vtb import VTB
 
 
@@ -222,5 +223,10 @@ class FractionalPower(nn.Module):
         return self.model.power(self.model.realize(self.latent), values / self.bandwidth)
 
     def decode(self, vectors: Tensor, candidates: Tensor) -> Tensor:
-        """The most similar of the candidate numbers. Shapes: [*B, D], [V] -> [*B]"""
-        return candidates[self.model.similarity(vectors, self(candidates)).argmax(-1)]
+        """The most similar of the candidate numbers, compared in floats as they may lie close together.
+
+        Shapes: [*B, D], [V] -> [*B]
+        """
+        self.model.check(vectors)
+        x, y, shape = all_pairs(as_real(vectors), as_real(self(candidates)))
+        return candidates[float_cosines(x, y).reshape(shape).argmax(-1)]

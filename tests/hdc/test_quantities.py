@@ -17,7 +17,9 @@ from nesy.hdc import (
     Level,
     RandomProjection,
     Thermometer,
+    fixed_point,
 )  # fmt: skip
+from nesy.hdc.fixed_point import THREE_PRODUCTS, TWO_PRODUCTS
 from tests.hdc.models import MAKERS
 
 
@@ -84,6 +86,18 @@ def test_binding_fractional_powers_adds_numbers(model) -> None:
     assert torch.allclose(model.similarity(number(steps[0]), number(steps)), torch.sinc(steps / 3), atol=0.08)
     grid = torch.linspace(-5, 5, 41)
     assert number.decode(number(torch.tensor([1.1])), grid).item() == 1.0
+
+
+@pytest.mark.parametrize("form", [TWO_PRODUCTS, THREE_PRODUCTS])
+def test_many_fractional_powers_are_decoded_among_candidates_closer_than_fixed_point_can_tell(
+    form, monkeypatch
+) -> None:
+    monkeypatch.setattr(fixed_point, "form_of_processor", lambda: form)
+    number = FractionalPower(FHRR(2048, 1))
+    candidates = torch.arange(500) * 0.001
+    assert torch.equal(number.decode(number(candidates[40:460]), candidates), candidates[40:460])
+    with pytest.raises(HypervectorError, match="needs a last axis of 2048"):
+        number.decode(torch.ones(2, 8, dtype=torch.complex64), candidates)
 
 
 @pytest.mark.parametrize("kind", [Level, Circular])
