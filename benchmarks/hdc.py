@@ -178,7 +178,7 @@ def speed_of(model: VSA, sequences: Tensor, repeats: int) -> list[dict]:
 
     similarity = plain(torchhd.cosine_similarity(ta, tb))
     if name != "BSC":  # torch-hd's cosine of bits is of 0 and 1; Hamming below is the comparison that is the same
-        equal(model.similarity(a, b), similarity, 2e-5)
+        equal(model.similarity(a, b), similarity, 7e-5 if name == "FHRR" else 1e-6)  # what `cosines` promises of 2 D
     x, y = (model.unpack(v) if isinstance(model, BSC) else v for v in (a, b))
     if x.is_complex():
         x, y = torch.view_as_real(x).flatten(-2), torch.view_as_real(y).flatten(-2)

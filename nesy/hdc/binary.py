@@ -147,6 +147,8 @@ class BSC(VSA):
 
     def select(self, mask: Tensor, a: Tensor, b: Tensor) -> Tensor:
         self.check(a, b)
+        if mask.ndim == 0 or mask.shape[-1] != self.dim:
+            raise HypervectorError(f"{self!r} needs a mask of {self.dim} dimensions, got the shape {list(mask.shape)}")
         words = pack(mask)
         return (a & words) | (b & ~words)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nesy.hdc.kernels import column_sums, elementwise_product, hamming_distances, integer_products
-from nesy.hdc.model import VSA, HypervectorError, Law, all_pairs, cosine, pair_cosine
+from nesy.hdc.model import VSA, HypervectorError, Law, all_pairs, check_temperature, cosine, pair_cosine
 from nesy.hdc.packed import counts_of, majority, pack_signs, rotate, unpack, words_for
 from nesy.hdc.rows import grouped_run_sums, num_runs, packed_run_planes, row_sums
 
@@ -88,6 +88,7 @@ class MAP(VSA):
         """A bundle between the sum and its sign: tanh(sum / temperature). Its gradient is the true one."""
         if self.dtype is torch.int8:
             raise HypervectorError("soft_bundle needs a MAP of a float dtype, not int8")
+        check_temperature(temperature)
         return torch.tanh(self.superpose(vectors, dim, weights) / temperature)
 
     def superpose_rows(self, table: Tensor, index: Tensor) -> Tensor:
@@ -156,7 +157,7 @@ class MAP(VSA):
 
     def check_values(self, vectors: Tensor) -> None:
         """Refuse an int8 number that is neither 1 nor -1. (Floats may be superpositions.) Raises: HypervectorError"""
-        self.check(vectors)
+        super().check_values(vectors)
         if self.dtype is torch.int8 and vectors.numel():
             size = vectors.abs()  # -128 stays negative
             if int(size.min()) != 1 or int(size.max()) != 1:

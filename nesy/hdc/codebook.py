@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nesy.errors import near_name
-from nesy.hdc.model import VSA, HypervectorError
+from nesy.hdc.model import VSA, HypervectorError, check_temperature
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +125,7 @@ class Codebook(nn.Module):
         """
         if temperature is None:
             return self.vectors[self.similarity(query).argmax(-1)]
+        check_temperature(temperature)
         vectors = self.vectors
         weights = torch.softmax(self.model.similarity(query, vectors) / temperature, -1)
         return self.model.bundle(vectors, weights=weights)

@@ -136,7 +136,11 @@ class HRR(VSA):
 
     def spectrum(self, a: Tensor) -> Tensor:
         """The half of the Fourier transform that a real vector has. Shapes: [*B, D] -> [*B, D // 2 + 1]"""
+        if not a.numel():  # of which MKL has no transform
+            return a.new_zeros(*a.shape[:-1], self.dim // 2 + 1, dtype=self.dtype.to_complex())
         return torch.fft.rfft(a)
 
     def from_spectrum(self, spectrum: Tensor) -> Tensor:
+        if not spectrum.numel():
+            return spectrum.new_zeros(*spectrum.shape[:-1], self.dim, dtype=self.dtype)
         return torch.fft.irfft(spectrum, n=self.dim)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -55,9 +56,9 @@ class VSA(ABC):
     dtypes: tuple[torch.dtype, ...]
 
     def __init__(self, dim: int, seed: int = 0, dtype: torch.dtype | None = None):
-        if dim < 1:
-            raise HypervectorError(f"{type(self).__name__} needs a dimension of at least 1, not {dim}")
-        self.dim = dim
+        if not isinstance(dim, Integral) or dim < 1:
+            raise HypervectorError(f"{type(self).__name__} needs a whole dimension of at least 1, not {dim!r}")
+        self.dim = int(dim)
         self.seed = seed
         self.dtype = self.default_dtype if dtype is None else dtype
         if self.dtype not in self.dtypes:
@@ -181,7 +182,10 @@ class VSA(ABC):
 
     def cleanup(self, noisy: Tensor, items: Tensor) -> Tensor:
         """The most similar of the items. Shapes: noisy [*B, D], items [V, D] -> [*B, D]"""
-        return items[self.similarity(noisy, items).argmax(-1)]
+        similarity = self.similarity(noisy, items)
+        if not similarity.shape[-1]:
+            raise HypervectorError("a cleanup needs at least one item")
+        return items[similarity.argmax(-1)]
 
     def latent(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
         """Real numbers that `realize` turns into random hypervectors: start values for a learned codebook."""
@@ -215,6 +219,8 @@ class VSA(ABC):
         Codebooks look at every number once; operations do so only where it costs next to nothing.
         """
         self.check(vectors)
+        if not torch.isfinite(vectors).all():
+            raise HypervectorError(f"{self!r} got a hypervector with numbers that are not finite")
 
     def _check_width(self, t: Tensor) -> None:
         if t.ndim == 0 or t.shape[-1] != self.width:
@@ -279,6 +285,12 @@ class VSA(ABC):
 
     def _not_learned(self) -> str:
         return f"{type(self).__name__} has no real numbers behind its hypervectors to learn"
+
+
+def check_temperature(temperature: float) -> None:
+    """Raises: HypervectorError"""
+    if not temperature > 0:
+        raise HypervectorError(f"a temperature must be positive, not {temperature:g}")
 
 
 def all_pairs(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, torch.Size]:

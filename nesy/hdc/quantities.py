@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import final
 
@@ -24,6 +25,8 @@ class Scale(nn.Module, ABC):
 
     def __init__(self, model: VSA, low: float, high: float, count: int):
         super().__init__()
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise HypervectorError(f"a scale needs finite ends, not {low:g}..{high:g}")
         if not low < high:
             raise HypervectorError(f"a scale from {low:g} to {high:g} is empty: low must be less than high")
         if count < 2:
@@ -173,6 +176,8 @@ class RandomProjection(nn.Module):
         """Shapes: float [*B, features] -> [*B, D]. Gradient: as the model's `realize`, to values and directions"""
         if values.ndim == 0 or values.shape[-1] != self.features:
             raise HypervectorError(f"the projection takes {self.features} features, got the shape {list(values.shape)}")
+        if not torch.isfinite(values).all():
+            raise HypervectorError("a projection needs finite values")
         projected = values.to(self.directions.dtype) @ self.directions.T
         match self.model:
             case BSC():
@@ -204,7 +209,7 @@ class FractionalPower(nn.Module):
 
     def __init__(self, model: FHRR | HRR, bandwidth: float = 1.0, learned: bool = False):
         super().__init__()
-        if isinstance(model, HRR) and not model.unitary:
+        if not isinstance(model, FHRR | HRR) or (isinstance(model, HRR) and not model.unitary):
             raise HypervectorError("FractionalPower needs FHRR or HRR(unitary=True)")
         if not bandwidth > 0:
             raise HypervectorError(f"the bandwidth must be positive, not {bandwidth:g}")
@@ -228,5 +233,7 @@ class FractionalPower(nn.Module):
         Shapes: [*B, D], [V] -> [*B]
         """
         self.model.check(vectors)
+        if candidates.ndim != 1 or not len(candidates):
+            raise HypervectorError(f"candidates are one or more numbers [V], got the shape {list(candidates.shape)}")
         x, y, shape = all_pairs(as_real(vectors), as_real(self(candidates)))
         return candidates[float_cosines(x, y).reshape(shape).argmax(-1)]

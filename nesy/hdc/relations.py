@@ -71,7 +71,7 @@ def graph(model: VSA, nodes: Tensor, edges: Tensor, directed: bool = True, weigh
     """
     if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype is not torch.int64:
         raise HypervectorError(f"edges are int64 of shape [E, 2], got {edges.dtype} {list(edges.shape)}")
-    sources, targets = nodes[edges[:, 0]], nodes[edges[:, 1]]
+    sources, targets = (_rows(nodes, "nodes", ends) for ends in edges.unbind(1))
     return model.bundle(model.bind(_marked(model, targets, directed), sources), weights=weights)
 
 
@@ -105,13 +105,21 @@ def automaton(model: VSA, states: Tensor, symbols: Tensor, transitions: Tensor) 
             f"transitions are int64 of shape [T, 3], got {transitions.dtype} {list(transitions.shape)}"
         )
     state, symbol, following = transitions.unbind(1)
-    moves = model.bind(model.bind(model.permute(states[following]), symbols[symbol]), states[state])
-    return model.bundle(moves)
+    sources, targets = _rows(states, "states", state), _rows(states, "states", following)
+    return model.bundle(model.bind(model.bind(model.permute(targets), _rows(symbols, "symbols", symbol)), sources))
 
 
 def next_state(model: VSA, encoded: Tensor, state: Tensor, symbol: Tensor) -> Tensor:
     """Where an automaton goes, noisy: clean it up among the states. Shapes: [D], [*B, D], [*B, D] -> [*B, D]"""
     return model.permute(model.unbind(model.unbind(encoded.expand_as(state), state), symbol), -1)
+
+
+def _rows(vectors: Tensor, what: str, index: Tensor) -> Tensor:
+    """Shapes: [V, D], int64 [E] -> [E, D]. Raises: HypervectorError for a number that is no row"""
+    outside = index[(index < 0) | (index >= len(vectors))]
+    if len(outside):
+        raise HypervectorError(f"there are {len(vectors)} {what}, none has the number {int(outside[0])}")
+    return vectors[index]
 
 
 def _marked(model: VSA, targets: Tensor, directed: bool) -> Tensor:

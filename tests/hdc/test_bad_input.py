@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -23,6 +25,7 @@ from nesy.hdc import (
     Tree,
     automaton,
     graph,
+    multiset,
     ngrams,
     record,
     sequence,
@@ -64,7 +67,16 @@ def test_a_hypervector_error_is_a_nesy_error_and_a_value_error() -> None:
          r"weights of shape \[4\] do not fit vectors of shape \[3, 64\]"),
         (lambda: MAP(64, dtype=torch.int64), "MAP has no dtype int64; it offers int8, float32, float64, bfloat16"),
         (lambda: BSC(64, dtype=torch.bool), "BSC has no dtype bool; it offers int64"),
-        (lambda: HRR(0), "HRR needs a dimension of at least 1, not 0"),
+        (lambda: HRR(0), "HRR needs a whole dimension of at least 1, not 0"),
+        (lambda: FHRR(64.5), r"FHRR needs a whole dimension of at least 1, not 64\.5"),
+        (lambda: Codebook.of(HRR(2), ["a"], torch.tensor([[1.0, math.nan]])),
+         r"HRR\(dim=2, seed=0, dtype=torch\.float32\) got a hypervector with numbers that are not finite"),
+        (lambda: WORDS.select(torch.ones(3, dtype=torch.bool), WORDS.random(), WORDS.random()),
+         r"BSC\(dim=100, seed=0, dtype=torch\.int64\) needs a mask of 100 dimensions, got the shape \[3\]"),
+        (lambda: MAP(64, dtype=torch.float32).soft_bundle(torch.ones(2, 64), 0.0),
+         "a temperature must be positive, not 0"),
+        (lambda: Codebook.random(MAP8, 3).cleanup(MAP8.random(), temperature=-1.0),
+         "a temperature must be positive, not -1"),
         (lambda: VTB(10_001), "VTB needs a square dimension like 10000 or 10201, not 10001"),
         (lambda: SBC(64, block_size=257), r"the block size must be in 2\.\.256 for uint8, not 257"),
         (lambda: SBC(64).latent(), "SBC has no real numbers behind its hypervectors to learn"),
@@ -104,8 +116,13 @@ def test_a_hypervector_error_is_a_nesy_error_and_a_value_error() -> None:
         (lambda: Nearest(torch.zeros(2, 1), torch.zeros(2, 1), ("a",)).name,
          r"`name` is for a single query, these are \[2\]"),
         (lambda: Level(MAP8, 1.0, 1.0, 3), "a scale from 1 to 1 is empty: low must be less than high"),
+        (lambda: Level(MAP8, 0.0, math.inf, 3), r"a scale needs finite ends, not 0\.\.inf"),
         (lambda: Level(MAP8, 0.0, 1.0, 1), "a scale needs at least 2 levels, not 1"),
         (lambda: FractionalPower(HRR(64)), r"FractionalPower needs FHRR or HRR\(unitary=True\)"),
+        (lambda: FractionalPower(MAP8), r"FractionalPower needs FHRR or HRR\(unitary=True\)"),
+        (lambda: FractionalPower(FHRR(64)).decode(FHRR(64).random(), torch.zeros(0)),
+         r"candidates are one or more numbers \[V\], got the shape \[0\]"),
+        (lambda: RandomProjection(MAP8, 2)(torch.tensor([1.0, math.nan])), "a projection needs finite values"),
         (lambda: FractionalPower(FHRR(64), bandwidth=0.0), "the bandwidth must be positive, not 0"),
         (lambda: RandomProjection(MAP8, 3)(torch.ones(2)), r"the projection takes 3 features, got the shape \[2\]"),
         (lambda: RandomProjection(SBC(8), 3)(torch.ones(3)),
@@ -114,6 +131,11 @@ def test_a_hypervector_error_is_a_nesy_error_and_a_value_error() -> None:
         (lambda: ngrams(MAP8, MAP8.random(2), 3), "a sequence of 2 has no runs of 3"),
         (lambda: graph(MAP8, MAP8.random(2), torch.zeros(3, 3, dtype=torch.int64)),
          r"edges are int64 of shape \[E, 2\], got torch\.int64 \[3, 3\]"),
+        (lambda: graph(MAP8, MAP8.random(2), torch.tensor([[0, -1]])), "there are 2 nodes, none has the number -1"),
+        (lambda: automaton(MAP8, MAP8.random(2), MAP8.random(3), torch.tensor([[0, 3, 1]])),
+         "there are 3 symbols, none has the number 3"),
+        (lambda: automaton(MAP8, MAP8.random(2), MAP8.random(3), torch.tensor([[0, 2, 2]])),
+         "there are 2 states, none has the number 2"),
         (lambda: automaton(MAP8, MAP8.random(2), MAP8.random(2), torch.zeros(3)),
          r"transitions are int64 of shape \[T, 3\], got torch\.float32 \[3\]"),
         (lambda: Tree(Codebook.random(MAP8, 2)).encode({}), "an empty tree has no hypervector"),
@@ -138,3 +160,20 @@ def test_every_operation_refuses_another_width(name) -> None:
     ):  # fmt: skip
         with pytest.raises(HypervectorError):
             operation()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_structure_refuses_to_be_empty(name) -> None:
+    model = MAKERS[name](256, 0)
+    none = model.random(0)
+    for structure in (
+        lambda: model.bundle(none), lambda: model.superpose(none), lambda: model.bind_all(none),
+        lambda: multiset(model, none), lambda: record(model, none, none),
+        lambda: graph(model, model.random(2), torch.zeros(0, 2, dtype=torch.int64)),
+        lambda: automaton(model, model.random(2), model.random(2), torch.zeros(0, 3, dtype=torch.int64)),
+    ):  # fmt: skip
+        with refused("an empty bundle has no hypervector: give at least one"):
+            structure()
+    with refused("a cleanup needs at least one item"):
+        model.cleanup(model.random(), none)
+    assert model.bind(none, none).shape == model.inverse(none).shape == none.shape
