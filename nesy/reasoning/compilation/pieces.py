@@ -9,6 +9,7 @@ All samples are cut together, in a few numpy calls per level of what they share.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -50,25 +51,28 @@ class Piece:
     @cached_property
     def signature(self) -> bytes:
         """Equal for pieces that an exact method treats alike; 256 bits of a hash of all that it looks at."""
-        queries = np.array([-1 if literal is None else literal for literal in self.literal], dtype=np.int64)
-        arrays = [
-            np.array([self.num_nodes]),
+        return signature_of(
+            self.num_nodes,
             self.choice_ptr,
-            self.whole.choices.has_rest[self.choice].astype(np.int64),
+            self.has_rest.astype(np.int64),
             self.head,
             self.body_ptr,
             self.body,
-            queries,
+            self.literal,
             self.evidence,
             self.constraint,
-        ]
-        for aggregate in self.aggregates:
-            function = np.frombuffer(aggregate.function.encode().ljust(8), dtype=np.int64)
-            arrays += [function, aggregate.element, aggregate.weight.astype(np.float64).view(np.int64)]
-            arrays += [aggregate.result, aggregate.value.astype(np.float64).view(np.int64)]
-        digest = blake2b(np.array([len(array) for array in arrays], dtype=np.int64).tobytes(), digest_size=32)
-        digest.update(np.concatenate(arrays).tobytes())
-        return digest.digest()
+            self.aggregates,
+        )
+
+    @property
+    def has_rest(self) -> NDArray[np.bool_]:
+        """[c] as in the whole."""
+        return self.whole.choices.has_rest[self.choice]
+
+    @property
+    def rule(self) -> Index:
+        """[e] as in the whole."""
+        return self.whole.rule[self.derivation]
 
     @property
     def whole_conditions(self) -> dict[int, int]:
@@ -86,7 +90,7 @@ class Piece:
             num_samples=1,
             choices=ChoiceTable(
                 ptr=self.choice_ptr,
-                has_rest=table.has_rest[self.choice],
+                has_rest=self.has_rest,
                 choice=table.choice[self.choice],
                 sample=np.zeros(len(self.choice), dtype=np.int64),
                 key=tuple(table.key[place] for place in self.choice.tolist()),
@@ -98,7 +102,7 @@ class Piece:
             head=self.head,
             body_ptr=self.body_ptr,
             body=self.body,
-            rule=whole.rule[self.derivation],
+            rule=self.rule,
             aggregates=self.aggregates,
             query=tuple(
                 GroundQuery(whole.query[place].query, whole.query[place].atom, 0, literal) for place, literal in asked
@@ -107,6 +111,30 @@ class Piece:
             constraint=self.constraint,
             atom_of=whole.atom_of,
         )
+
+
+def signature_of(
+    num_nodes: int,
+    choice_ptr: Index,
+    has_rest: Index,
+    head: Index,
+    body_ptr: Index,
+    body: Index,
+    literals: Sequence[int | None],
+    evidence: Index,
+    constraint: Index,
+    aggregates: Sequence[GroundAggregate] = (),
+) -> bytes:
+    """256 bits of a hash of everything that an exact method looks at."""
+    queries = np.array([-1 if literal is None else literal for literal in literals], dtype=np.int64)
+    arrays = [np.array([num_nodes]), choice_ptr, has_rest, head, body_ptr, body, queries, evidence, constraint]
+    for aggregate in aggregates:
+        function = np.frombuffer(aggregate.function.encode().ljust(8), dtype=np.int64)
+        arrays += [function, aggregate.element, aggregate.weight.astype(np.float64).view(np.int64)]
+        arrays += [aggregate.result, aggregate.value.astype(np.float64).view(np.int64)]
+    digest = blake2b(np.array([len(array) for array in arrays], dtype=np.int64).tobytes(), digest_size=32)
+    digest.update(np.concatenate(arrays).tobytes())
+    return digest.digest()
 
 
 def cut(graph: DerivationGraph) -> list[Piece]:

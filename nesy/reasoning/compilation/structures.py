@@ -38,6 +38,12 @@ class Template:
     lifted: tuple[Lifted, ...]  # distributions that are inputs of the wiring after those of `InputRows`
 
     @property
+    def method(self) -> Method:
+        """The weakest method any query was answered with."""
+        order: list[Method] = ["exact", "exact (compiled)", "bounds", "sampled"]
+        return order[max((order.index(method) for method in self.methods), default=0)]
+
+    @property
     def num_bytes(self) -> int:
         """About what keeping it costs."""
         lifted = sum(one.row.nbytes + one.weight.nbytes + one.wanted.nbytes for one in self.lifted)
@@ -86,6 +92,13 @@ class Structures:
             return None
         self._hits += 1
         self._kept.move_to_end((signature, budget))
+        return found
+
+    def part(self, signature: bytes, budget: Budget) -> Template | None:
+        """The same for a part of a sample: it does not count."""
+        found = self._kept.get((signature, budget))
+        if found is not None:
+            self._kept.move_to_end((signature, budget))
         return found
 
     def repeat(self) -> None:

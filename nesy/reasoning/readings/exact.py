@@ -7,7 +7,7 @@ circuit. Reading it for a batch of leaf probabilities is then one pass over that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from math import log
 from typing import Literal as OneOf
@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 from nesy.errors import InconsistentError
+from nesy.language.core import CoreProgram
 from nesy.reasoning.compilation import sumproduct
 from nesy.reasoning.compilation.budget import Budget
 from nesy.reasoning.compilation.circuit import ONE, ZERO, Circuit, CircuitBuilder, InputRows
 from nesy.reasoning.compilation.conditioning import Conditioning, priors
 from nesy.reasoning.compilation.cutset import lift
 from nesy.reasoning.compilation.diagram import Diagram
+from nesy.reasoning.compilation.factors import Problem, factored
 from nesy.reasoning.compilation.formula import Formula, FormulaMaker, Leaf, Shape
 from nesy.reasoning.compilation.frontier import compile_frontier
 from nesy.reasoning.compilation.lifting import Lifted
@@ -169,7 +171,7 @@ def exact(graph: DerivationGraph, budget: Budget | None = None, structures: Stru
 def _by_sample(graph: DerivationGraph, budget: Budget, structures: Structures) -> Reading:
     """The readings of all samples side by side."""
     pieces = cut(graph)
-    templates = _templates(pieces, budget, structures)
+    templates = _templates(graph, pieces, budget, structures)
     joined = side_by_side(graph.choices, pieces, templates)
     num_queries = len(graph.query)
     column = np.zeros((3, num_queries), np.int64)
@@ -218,7 +220,9 @@ def _reading(graph: DerivationGraph, template: Template) -> Reading:
     )
 
 
-def _templates(pieces: Sequence[Piece], budget: Budget, structures: Structures) -> list[Template]:
+def _templates(
+    graph: DerivationGraph, pieces: Sequence[Piece], budget: Budget, structures: Structures
+) -> list[Template]:
     """The template of each piece; those that are not known are made, with a fair share of the time each."""
     found: dict[bytes, Template] = {}
     missing: dict[bytes, Piece] = {}
@@ -230,12 +234,37 @@ def _templates(pieces: Sequence[Piece], budget: Budget, structures: Structures) 
             found[signature] = known
         else:
             missing[signature] = piece
+    parts = _Parts(graph.program, budget, structures, budget)
     clock = budget.start()
     for position, (signature, piece) in enumerate(missing.items()):
         share = replace(budget, time=clock.left / (len(missing) - position))
-        found[signature] = _Analysis(piece.graph(), share).run()
+        parts.share = share
+        found[signature] = factored(piece, parts.template) or _Analysis(piece.graph(), share).run()
         structures.keep(signature, budget, found[signature])
     return [found[piece.signature] for piece in pieces]
+
+
+@dataclass(eq=False)
+class _Parts:
+    """Analyses parts of samples that no sample had before."""
+
+    program: CoreProgram
+    budget: Budget
+    structures: Structures
+    share: Budget  # of the budget, for the present sample
+    _known: dict[Problem, Template] = field(default_factory=dict[Problem, Template])  # a look without a hash of all
+
+    def template(self, problem: Problem) -> Template:
+        """What there is to know about a part."""
+        known = self._known.get(problem)
+        if known is None:
+            signature = problem.signature
+            known = self.structures.part(signature, self.budget)
+            if known is None:
+                known = _Analysis(problem.graph(self.program), self.share).run()
+                self.structures.keep(signature, self.budget, known)
+            self._known[problem] = known
+        return known
 
 
 class _Analysis:
