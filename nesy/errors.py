@@ -26,6 +26,9 @@ class ProgramError(NesyError):
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n\n".join(d.render() for d in self.diagnostics))
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return ProgramError, (self.diagnostics,)  # another process may have found the mistakes
+
 
 class QueryError(NesyError):
     """A query does not fit the program it is asked of."""
@@ -59,7 +62,11 @@ class MissingExtraError(NesyError):
     """A feature needs an optional package: the text names the extra to install."""
 
     def __init__(self, feature: str, extra: str):
+        self.missing = feature, extra
         super().__init__(f"{feature} needs an optional package: pip install 'nesy[{extra}]'")
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return MissingExtraError, self.missing
 
 
 # Names that one misspelt name is compared with: each takes some ten microseconds, and a file may have many mistakes.

@@ -125,6 +125,9 @@ def train(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the curves of loss and dev metric into an SVG file")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share each batch (needs the extra `distributed`)")
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Train a task folder into a run folder."""
@@ -140,6 +143,7 @@ def train(
         epochs=epochs,
         resume=resume,
         plot=plot,
+        workers=workers,
     )
     _print_json(trained.to_dict()) if as_json else print(trained)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -26,12 +26,14 @@ from nesy.learning.batches import (
 )
 from nesy.learning.checkpoint import StateFile, pack, unpack
 from nesy.learning.data import Row
-from nesy.learning.losses import answer_loss, concept_loss, constraint_loss, statement_loss
+from nesy.learning.group import ALONE, Group
+from nesy.learning.losses import Part, answer_loss, concept_loss, constraint_loss, means, statement_loss
 from nesy.learning.measure import measure
 from nesy.learning.metrics import Metrics
 from nesy.learning.progress import EpochRecord, Reporter
 from nesy.learning.schema import EvaluationTable, TrainingTable
 from nesy.learning.seeding import number, permutation
+from nesy.leaves import LeafPlan, Parameters
 from nesy.model import Distribution, Model
 
 Objective: TypeAlias = Callable[[Prepared, Distribution], Tensor]
@@ -40,7 +42,10 @@ RowsOfEpoch: TypeAlias = Callable[[int], Sequence[Row]]
 
 @dataclass
 class TrainingBatches:
-    """The batches of each epoch, prepared as seldom as their structure allows (see `batches`)."""
+    """The batches of each epoch, prepared as seldom as their structure allows (see `batches`).
+
+    All processes of a group draw the same batches, and each prepares its own share of them.
+    """
 
     model: Model
     rows_of: RowsOfEpoch
@@ -49,13 +54,14 @@ class TrainingBatches:
     seed: int
     names: AnswerNames
     reporter: Reporter
+    group: Group = ALONE
 
     def __post_init__(self) -> None:
         rows = self.rows_of(0)
         self.num_rows = len(rows)
         structure = structures(self.model, rows)
         self._is_free = are_few(structure, self.settings.batch_size)
-        self._kept: list[Prepared] = []
+        self._kept: list[tuple[Prepared, int]] = []
         self._template: dict[tuple[Hashable, int], Prepared] = {}  # by structure and number of rows, where free
         self._known = {self.model.structure(rows[i].payload) for i in map(structure.index, set(structure))}
         plan = self._plan(rows, 0)
@@ -67,18 +73,39 @@ class TrainingBatches:
         prepared = [
             self._prepared(rows, members, learn=True) for members in (first.values() if self._is_free else plan)
         ]
-        check_answers(prepared, self.names)
+        self._agree()
         if self._is_free:
-            self._check_free(rows)
-        elif not self.redraws:
-            self._kept = prepared
+            for row in rows:
+                check_row(row, self.names)
+        else:
+            check_answers(prepared, self.names)
+        if not self._is_free and not self.redraws:
+            self._kept = [(self._replanned(one), len(members)) for one, members in zip(prepared, plan, strict=True)]
 
-    def _check_free(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            check_row(row, self.names)
+    def _agree(self) -> None:
+        """Make what any process met of answers and of the rules' parameters known to all, in one order."""
+        if self.group.is_alone:
+            return
+        model = self.model
+        met = self.group.gather((list(self.names.atoms.values()), list(model.parameters_of_rules.groups)))
+        self.names.atoms.clear()
+        self.names.by_name.clear()
+        fresh = Parameters(model.core).to(model.parameters_of_rules.logits.device)
+        for atoms, keys in met:
+            self.names.extend(atoms)
+            fresh.extend(keys)
+        model.parameters_of_rules = fresh
+        self._template = {key: self._replanned(one) for key, one in self._template.items()}
 
-    def epoch(self, epoch: int) -> Iterator[Prepared]:
-        """The batches of an epoch, in its order."""
+    def _replanned(self, one: Prepared) -> Prepared:
+        """The batch for the parameters that the group has agreed on."""
+        if self.group.is_alone:
+            return one
+        plan = LeafPlan.of(one.batch.graph, self.model.parameters_of_rules)
+        return replace(one, batch=replace(one.batch, plan=plan))
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Prepared, int]]:
+        """This process's shares of the batches of an epoch, in its order, and how many rows each batch has."""
         if self._kept:
             for position in permutation(len(self._kept), self.seed, "batches", epoch):
                 yield self._kept[position]
@@ -91,7 +118,7 @@ class TrainingBatches:
                 raise DataError(
                     f"epoch {epoch + 1}: the rows that were redrawn differ in structure from those of the first"
                 )
-            yield self._prepared(rows, members)
+            yield self._prepared(rows, members), len(members)
 
     def _plan(self, rows: Sequence[Row], epoch: int) -> list[list[int]]:
         if self._is_free:
@@ -99,7 +126,8 @@ class TrainingBatches:
         seed = self.seed if not self.redraws else number(self.seed, "partition", epoch)
         return partition(rows, self.settings.batch_size, seed, self.settings.length_column)
 
-    def _prepared(self, rows: Sequence[Row], members: Sequence[int], *, learn: bool = False) -> Prepared:
+    def _prepared(self, rows: Sequence[Row], batch: Sequence[int], *, learn: bool = False) -> Prepared:
+        members = self.group.share(batch)
         chosen = [rows[i] for i in members]
         key = (self.model.structure(chosen[0].payload), len(members)) if self._is_free else None
         if key in self._template and not self.settings.concept_weight:
@@ -108,7 +136,7 @@ class TrainingBatches:
         if key is not None:
             self._template[key] = one
         if learn:
-            self.reporter.step(len(one))
+            self.reporter.step(len(batch))
         return one
 
 
@@ -123,18 +151,17 @@ class History:
     stopped_early: bool = False
 
 
-def label_objective(model: Model, settings: TrainingTable) -> Objective:
+def label_objective(model: Model, settings: TrainingTable, group: Group = ALONE) -> Objective:
     """The loss of known answers and statements, and of known concepts and of constraints where they have a weight."""
 
     def loss(prepared: Prepared, out: Distribution) -> Tensor:
-        total = answer_loss(out, prepared.target.to(out.p.device), settings.smoothing)
-        if settings.concept_weight and prepared.concepts:
-            total = total + settings.concept_weight * concept_loss(model, prepared)
-        if len(prepared.statements):
-            total = total + statement_loss(out, prepared.statements)
+        parts: list[Part] = [(1.0, [answer_loss(out, prepared.target.to(out.p.device), settings.smoothing)])]
+        if settings.concept_weight:
+            parts.append((settings.concept_weight, concept_loss(model, prepared)))
+        parts.append((1.0, [statement_loss(out, prepared.statements)]))
         if settings.constraint_weight:
-            total = total + settings.constraint_weight * constraint_loss(out)
-        return total
+            parts.append((settings.constraint_weight, [constraint_loss(out)]))
+        return means(parts, group)
 
     return loss
 
@@ -152,49 +179,33 @@ def optimise(
 ) -> History:
     """Train until the last epoch, or until dev no longer gets better; the best epoch's weights stay in the model.
 
+    The processes of a group end with the same weights. Its first one measures `dev` and writes the state; that of the
+    others is not looked at.
+
     Raises: NesyError if the loss stops being a number; RunError for a state that does not fit.
     """
-    settings, seed = batches.settings, batches.seed
+    settings, group = batches.settings, batches.group
     optimizer = _optimizer(model, settings)
     history = History()
     best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    if resume and state.exists():
-        tensors, about = state.read()
+    before = group.from_first(state.read() if group.is_first and resume and state.exists() else None)
+    if before is not None:
+        tensors, about = before
         best = unpack(tensors, model, optimizer)
         history = _history(about)
         reporter.note(f"resuming after epoch {len(history.records)} of {settings.epochs}")
-    num_steps = batches.num_steps * settings.epochs
     while len(history.records) < settings.epochs and not history.stopped_early:
         epoch = len(history.records)
-        torch.manual_seed(number(seed, "dropout", epoch))
         started = time.perf_counter()
-        reporter.stage(f"epoch {epoch + 1}/{settings.epochs}", batches.num_steps)
-        model.train()
-        total, rows = 0.0, 0
-        for step, prepared in enumerate(batches.epoch(epoch)):
-            share = step_size(settings, epoch * batches.num_steps + step, num_steps)
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * share
-            loss = objective(prepared, model(prepared.batch))
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise NesyError(
-                    f"the loss is {value} in epoch {epoch + 1}, step {step + 1}: lower `learning_rate` in [training]"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            if loss.requires_grad:
-                loss.backward()
-                if settings.clip:
-                    torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-                optimizer.step()
-            total += value * len(prepared)
-            rows += len(prepared)
-            reporter.step(len(prepared), total / rows)
+        loss, rows = _pass(model, batches, objective, optimizer, epoch, reporter)
         seconds = time.perf_counter() - started
-        metrics = measure(model, dev, batches.names, "dev", evaluation)
-        record = _record(epoch, total / max(rows, 1), metrics, optimizer, evaluation, seconds, rows)
+        found = None
+        if group.is_first:
+            metrics = measure(model, dev, batches.names, "dev", evaluation)
+            score = (metrics.value(evaluation.metric), metrics.value("log_loss"))
+            found = _record(epoch, loss, metrics, optimizer, evaluation, seconds, rows), score
+        record, score = group.from_first(found)
         history.records.append(record)
-        score = (metrics.value(evaluation.metric), metrics.value("log_loss"))
         is_best = score > history.best
         if score[0] > history.best[0]:
             history.improved_epoch = epoch + 1
@@ -204,10 +215,49 @@ def optimise(
         reporter.epoch(record, evaluation.metric, is_best)
         if settings.patience and epoch + 1 - history.improved_epoch >= settings.patience:
             history.stopped_early = True
-        state.write(pack(model, optimizer, best), _about(history))
+        if group.is_first:
+            state.write(pack(model, optimizer, best), _about(history))
     model.load_state_dict(best)
     model.eval()
     return history
+
+
+def _pass(
+    model: Model,
+    batches: TrainingBatches,
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    reporter: Reporter,
+) -> tuple[float, int]:
+    """One pass over the training rows: the mean of their losses, and how many they are."""
+    settings, group = batches.settings, batches.group
+    purpose = "dropout" if group.is_first else f"dropout of process {group.rank}"
+    torch.manual_seed(number(batches.seed, purpose, epoch))
+    reporter.stage(f"epoch {epoch + 1}/{settings.epochs}", batches.num_steps)
+    model.train()
+    total, rows = 0.0, 0
+    for step, (prepared, num_rows) in enumerate(batches.epoch(epoch)):
+        share = step_size(settings, epoch * batches.num_steps + step, batches.num_steps * settings.epochs)
+        for weights in optimizer.param_groups:
+            weights["lr"] = weights["peak"] * share
+        loss = objective(prepared, model(prepared.batch))
+        value = float(group.sum(loss.detach()))
+        if not math.isfinite(value):
+            raise NesyError(
+                f"the loss is {value} in epoch {epoch + 1}, step {step + 1}: lower `learning_rate` in [training]"
+            )
+        optimizer.zero_grad(set_to_none=True)
+        if loss.requires_grad:
+            loss.backward()
+        group.sum_gradients(model.parameters())
+        if settings.clip:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+        optimizer.step()
+        total += value * num_rows
+        rows += num_rows
+        reporter.step(num_rows, total / rows)
+    return total / max(rows, 1), rows
 
 
 def step_size(settings: TrainingTable, step: int, num_steps: int) -> float:

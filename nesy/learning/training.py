@@ -19,9 +19,10 @@ from nesy.learning.batches import AnswerNames, Prepared, check_row, in_order, pr
 from nesy.learning.calibration import calibrate
 from nesy.learning.checkpoint import StateFile
 from nesy.learning.data import Row, told_concepts
+from nesy.learning.distributed import run_together
+from nesy.learning.group import Group
 from nesy.learning.measure import measure
-from nesy.learning.metrics import Metrics
-from nesy.learning.optimise import Objective, TrainingBatches, label_objective, optimise
+from nesy.learning.optimise import History, Objective, TrainingBatches, label_objective, optimise
 from nesy.learning.progress import Reporter, reporter
 from nesy.learning.reports.card import CARD_FILE, model_card
 from nesy.learning.reports.curves import draw_curves, read_log
@@ -63,6 +64,7 @@ def train(
     unlabelled: str | Path | None = None,
     epochs: int | None = None,
     plot: str | Path | None = None,
+    workers: int = 1,
     progress: bool = True,
 ) -> Run:
     """Train a task folder, keep the weights of the best epoch on dev, and measure them on test.
@@ -72,7 +74,11 @@ def train(
     teach the rules' constraints, where task.toml gives these a weight. With `plot`, the curves of the loss and
     of the dev metric are drawn into that SVG file.
 
-    Raises: TaskError, DataError, ProgramError, RunError.
+    With several `workers`, as many processes (Ray Train) each learn from their share of every batch: the run is that of
+    one process but for the order in which floating-point numbers are added, and for what dropout draws. If one is
+    killed, all go on from the last epoch that is whole, and the run is the same, bit for bit.
+
+    Raises: TaskError, DataError, ProgramError, RunError; MissingExtraError for workers without Ray.
     """
     read = task if isinstance(task, Task) else load_task(task)
     read = read.with_options("training", epochs=epochs) if epochs is not None else read
@@ -83,7 +89,9 @@ def train(
             "[training] a value, or use `nesy distill`"
         )
     source = open_data(read, data, seed=seed, unlabelled=unlabelled)
-    run = train_on(read, source, out, seed=seed, device=device, data=data, resume=resume, progress=progress)
+    run = train_on(
+        read, source, out, seed=seed, device=device, data=data, resume=resume, progress=progress, workers=workers
+    )
     if drawing is not None:
         records = read_log(read_text(run.folder, LOG_FILE), str(run.folder / LOG_FILE))
         write_text(drawing, draw_curves(records, read.evaluation.metric, run.best_epoch))
@@ -101,69 +109,120 @@ def train_on(
     resume: bool,
     progress: bool,
     extension: Extension | None = None,
+    workers: int = 1,
 ) -> Run:
     """Train a task on rows that have been read; `train` and `distill` are this with different losses."""
-    extension = extension or Extension()
     folder = Path(out) if out is not None else Path("runs") / task.name
     refuse_foreign(folder)
     place = choose_device(device)
-    started = time.perf_counter()
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []), reporter(progress) as report:
-        model = build_model(task, source, seed).to(place)
-        names = AnswerNames(model.query.atom)
-        identity = training_identity(task, model.program, source, seed, extension)
-        further = extension.rows or (source.splits.unlabelled if task.training.constraint_weight else ())
-        state = StateFile.beside(folder, identity)
-        if resume and not state.exists():
-            raise RunError(f"{folder}: there is no interrupted training of this run to resume")
-        batches = TrainingBatches(
-            model,
-            lambda epoch: [*source.train(seed, epoch), *further],
-            source.redraws,
-            task.training,
-            seed,
-            names,
-            report,
-        )
-        dev = prepare_all(model, source.splits.dev, names, task)
-        objective = extension.objective or (lambda model, names, report: label_objective(model, task.training))
-        history = optimise(
-            model, batches, dev, objective(model, names, report), task.evaluation, state, report, resume=resume
-        )
+    if resume and not StateFile.beside(folder, "").exists():
+        raise RunError(f"{folder}: there is no interrupted training of this run to resume")
+
+    training = _Training(task, source, folder, seed, place, data, resume, extension or Extension())
+    with reporter(progress) as report:
+        if workers == 1:
+            run = training.run(False, report)
+        else:
+            Program.load(task.program)  # its mistakes are told before any process is started
+            scratch = folder.with_name(f".{folder.name}.workers")
+            run = run_together(training.run, workers, scratch, report, on_gpu=place.type == "cuda")
+    assert run is not None, "the first process gives the run"
+    return run
+
+
+@dataclass(frozen=True)
+class _Training:
+    """All that decides one training; the same in each process of a group."""
+
+    task: Task
+    source: DataSource
+    folder: Path
+    seed: int
+    place: torch.device
+    data: str | Path | None
+    resume: bool
+    extension: Extension
+
+    def run(self, is_again: bool, report: Reporter) -> Run | None:
+        """Train; in a group of processes the first one measures and writes the run, and the others give None.
+
+        With `is_again` the processes were started anew, and go on from the last epoch, if there was one.
+        """
+        started = time.perf_counter()
+        group, task, source = Group.current(), self.task, self.source
+        with torch.random.fork_rng(devices=[self.place] if self.place.type == "cuda" else []):
+            model = build_model(task, source, self.seed).to(self.place)
+            names = AnswerNames(model.query.atom)
+            identity = training_identity(task, model.program, source, self.seed, self.extension, group.size)
+            state = StateFile.beside(self.folder, identity)
+            batches = TrainingBatches(model, self._rows, source.redraws, task.training, self.seed, names, report, group)
+            dev = prepare_all(model, source.splits.dev, names, task) if group.is_first else []
+            objective = self.extension.objective or (lambda *_: label_objective(model, task.training, group))
+            history = optimise(
+                model,
+                batches,
+                dev,
+                objective(model, names, report),
+                task.evaluation,
+                state,
+                report,
+                resume=self.resume or (is_again and state.is_mine()),
+            )
+            if not group.is_first:
+                return None
+            run = self._measured(model, dev, names, history, group.size, identity, started)
+        document = task_document(task, Path(self.data) if self.data is not None else None, self.seed)
+        _save(run, task, model, document, log_text(history.records))
+        state.remove()
+        return run
+
+    def _rows(self, epoch: int) -> Sequence[Row]:
+        further = self.source.splits.unlabelled if self.task.training.constraint_weight else ()
+        return [*self.source.train(self.seed, epoch), *(self.extension.rows or further)]
+
+    def _measured(
+        self,
+        model: Model,
+        dev: Sequence[Prepared],
+        names: AnswerNames,
+        history: History,
+        workers: int,
+        identity: str,
+        started: float,
+    ) -> Run:
+        """The run of a model that has learned, calibrated on dev and measured on dev and test."""
+        task, splits, extension = self.task, self.source.splits, self.extension
         shortcuts = find_shortcuts(
             model,
-            source.splits.train,
+            splits.train,
             names,
-            seed=seed,
-            told=told_concepts(source.splits.train) if task.training.concept_weight else frozenset(),
+            seed=self.seed,
+            told=told_concepts(splits.train) if task.training.concept_weight else frozenset(),
             column=task.training.length_column,
         )
         if task.training.calibrate:
             calibrate(model, dev)
-        run = Run(
-            folder=folder,
+        test = prepare_all(model, splits.test, names, task)
+        return Run(
+            folder=self.folder,
             task=task.name,
-            seed=seed,
+            seed=self.seed,
             best_epoch=history.best_epoch,
             epochs=len(history.records),
             seconds=time.perf_counter() - started,
             dev=measure(model, dev, names, "dev", task.evaluation),
-            test=_measured(model, source.splits.test, names, "test", task),
+            test=measure(model, test, names, "test", task.evaluation) if test else None,
             shortcuts=shortcuts,
             extra={
                 "method": extension.name,
                 "identity": identity,
+                "workers": workers,
                 "parameters": sum(p.numel() for p in model.parameters()),
                 "rules": model.parameters_of_rules.table(),
                 "temperatures": model.temperatures.table(),
-                **(extension.after(model, source, names) if extension.after else {}),
+                **(extension.after(model, self.source, names) if extension.after else {}),
             },
         )
-    _save(
-        run, task, model, task_document(task, Path(data) if data is not None else None, seed), log_text(history.records)
-    )
-    state.remove()
-    return run
 
 
 def build_model(task: Task, source: DataSource, seed: int) -> Model:
@@ -216,19 +275,14 @@ def refuse_foreign(folder: Path) -> None:
         raise RunError(f"{folder}: exists and is not a nesy run, so it is not overwritten: choose another --out")
 
 
-def _measured(model: Model, rows: Sequence[Row], names: AnswerNames, split: str, task: Task) -> Metrics | None:
-    if not rows:
-        return None
-    return measure(model, prepare_all(model, rows, names, task), names, split, task.evaluation)
-
-
 def training_identity(
-    task: Task, program: Program, source: DataSource, seed: int, extension: Extension | None = None
+    task: Task, program: Program, source: DataSource, seed: int, extension: Extension | None = None, workers: int = 1
 ) -> str:
-    """A digest of everything that decides a training: task, rules, rows, seed, method."""
+    """A digest of everything that decides a training: task, rules, rows, seed, method, and how many processes."""
     extension = extension or Extension()
     sources = {rule.span.source.text for rule in (*program.core.rules, *program.core.constraints) if rule.span}
     parts = [task.document(), sorted(sources), source.fingerprint, seed, extension.name, dict(extension.settings)]
+    parts += [workers] if workers > 1 else []
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

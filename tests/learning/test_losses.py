@@ -84,7 +84,7 @@ def test_the_loss_of_constraints_is_the_surprise_at_meeting_them(batch: list[tup
     model = Model(Program.from_text(PROGRAM), Sure(ODDS))
     out = model(model.prepare([{"items": list(items)} for items in batch]))
     assert out.evidence.tolist() == pytest.approx([at_most_one(items) for items in batch])
-    loss = constraint_loss(out)
+    loss = constraint_loss(out).mean()
     assert loss.item() == pytest.approx(-sum(math.log(at_most_one(items)) for items in batch) / len(batch))
 
 
@@ -110,7 +110,7 @@ def test_its_gradient_goes_into_the_encoder() -> None:
 
 def test_without_constraints_there_is_nothing_to_be_surprised_at() -> None:
     model = Model(Program.from_text(PROGRAM.replace(":- on(I), on(J), I < J.", "")), Sure(ODDS))
-    assert constraint_loss(model(model.prepare([{"items": [0, 1]}]))).item() == 0.0
+    assert constraint_loss(model(model.prepare([{"items": [0, 1]}]))).mean().item() == 0.0
 
 
 def test_inputs_without_answers_teach_the_constraints(
@@ -134,7 +134,7 @@ def test_inputs_without_answers_teach_the_constraints(
         model = run.model
         texts = [{"text": text} for text in unlabelled.read_text().splitlines()[:3]]
         with torch.no_grad():
-            met[weight] = constraint_loss(model(model.prepare(texts))).item()
+            met[weight] = constraint_loss(model(model.prepare(texts))).mean().item()
     assert met["1.0"] < 0.5 * met["0.0"]
 
 
@@ -152,7 +152,7 @@ def test_the_loss_of_statements_is_that_of_each_for_itself() -> None:
     prepared = prepare(model, rows, [0, 1], names)
     chance = [1 / (1 + math.exp(-odds)) for odds in ODDS]
     expected = -(math.log(chance[0]) + math.log(1 - chance[1]) + math.log(1 - chance[2])) / 3
-    assert statement_loss(model(prepared.batch), prepared.statements).item() == pytest.approx(expected)
+    assert statement_loss(model(prepared.batch), prepared.statements).mean().item() == pytest.approx(expected)
     figures = statement_figures(model, [prepared])
     assert figures is not None
     right = (chance[0] > 0.5) + (chance[1] < 0.5) + (chance[2] < 0.5)  # and item 0 of the second row is not derived

@@ -1,19 +1,26 @@
-"""Several workers: the same answers in the same order, whatever dies on the way. Runs where Ray is installed."""
+"""Several workers: the same answers in the same order, the same training, whatever dies on the way.
+
+Runs where Ray is installed; `test_together.py` has what two processes learn without it.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nesy.errors import DataError, MissingExtraError, NesyError
-from nesy.learning import asking, distributed
+from nesy.learning import asking, distributed, training
 from nesy.learning.asking import ask_all
+from nesy.learning.group import Group
+from nesy.learning.progress import Reporter
 from nesy.learning.training import train
 
 
@@ -81,7 +88,60 @@ def test_two_workers_give_the_lines_of_one(mood: Path, tmp_path: Path, monkeypat
     assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
 
 
-def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("needs_ray")
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_training_whose_worker_is_killed_is_the_same_training(
+    mood: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: int
+) -> None:
+    killed = tmp_path / "killed"
+    run_together = distributed.run_together
+
+    def murderous(work: Callable[[bool, Reporter], object], *rest: Any, **more: Any) -> object:
+        def dies(is_again: bool, report: Reporter) -> object:
+            optimise = importlib.import_module("nesy.learning.optimise")
+            learn, seen = optimise._pass, []
+
+            def pass_(*arguments: Any) -> object:
+                seen.append(learn(*arguments))
+                if len(seen) == 3 and not is_again and Group.current().rank == victim:
+                    killed.write_text(str(os.getpid()))
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return seen[-1]
+
+            optimise._pass = pass_
+            return work(is_again, report)
+
+        return run_together(dies, *rest, **more)
+
+    train(mood, tmp_path / "whole", epochs=4, workers=2, device="cpu", progress=False)
+    monkeypatch.setattr(training, "run_together", murderous)
+    train(mood, tmp_path / "run", epochs=4, workers=2, device="cpu", progress=False)
+    assert killed.exists()
+    whole, resumed = (tmp_path / name / "model.safetensors" for name in ("whole", "run"))
+    assert whole.read_bytes() == resumed.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "mood", "run", "whole"]
+
+
+@pytest.mark.usefixtures("needs_ray")
+def test_a_mistake_in_the_data_ends_a_training_at_once_with_its_own_words(mood: Path, tmp_path: Path) -> None:
+    rows = (mood / "train.jsonl").read_text()
+    (mood / "train.jsonl").write_text(rows.replace('"label": "positive"', '"label": "positve"', 1))
+    with pytest.raises(DataError, match=r"train\.jsonl:\d+: `positve` is not an answer that `label\(P\)` can have"):
+        train(mood, tmp_path / "run", workers=2, device="cpu", progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["mood"]
+
+
+@pytest.mark.usefixtures("needs_ray")
+def test_what_the_first_worker_reports_is_seen(mood: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train(mood, tmp_path / "run", epochs=2, workers=2, device="cpu")
+    assert [line.split()[1] for line in capfd.readouterr().err.splitlines() if line.startswith("epoch")] == ["1", "2"]
+
+
+def test_without_ray_the_extra_is_named(mood: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.train", None)
     with pytest.raises(MissingExtraError, match=r"more than one worker needs .* pip install 'nesy\[distributed\]'"):
         next(distributed.map_in_order(squares, [1], workers=2))
+    with pytest.raises(MissingExtraError, match=r"more than one worker needs .* pip install 'nesy\[distributed\]'"):
+        train(mood, tmp_path / "run", workers=2, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["mood"]
