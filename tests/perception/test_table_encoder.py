@@ -68,6 +68,36 @@ def test_numbers_outside_the_range_count_as_its_ends_and_unknown_words_as_nothin
     assert not torch.allclose(ask(encoder, [green]), ask(encoder, ROWS[:1]))
 
 
+def test_texts_that_are_all_numbers_are_numbers_for_encoder_and_rules():
+    written = [{name: str(value) for name, value in row.items()} for row in ROWS]
+    encoder = build(payloads=written)
+    assert encoder.facts(written[1]) == {ROW: [(0,)], CELL: [("age", 50), ("size", 0.5), ("colour", "blue")]}
+    torch.testing.assert_close(ask(encoder, written), ask(build(), ROWS))
+    torch.testing.assert_close(ask(build(), written), ask(build(), ROWS))  # learned from JSON, asked from CSV
+
+
+def test_texts_that_look_like_numbers_stay_words_where_the_task_says_so():
+    written = [{"post": text} for text in ("01067", "80331", "10115")]
+    encoder = build(payloads=written, words=["post"])
+    assert encoder.facts(written[0])[CELL] == [("post", "01067")]
+    assert encoder.payload_of("post=01067") == {"post": "01067"}
+    again = encoder_class("table").from_config(json.loads(json.dumps(encoder.config())))
+    assert again.facts(written[0]) == encoder.facts(written[0])
+    with pytest.raises(DataError, match="reads the field `pots`, which the input does not have: did you mean `post`"):
+        build(payloads=written, words=["pots"])
+
+
+def test_a_column_of_which_most_texts_are_numbers_is_asked_about():
+    rows = [{"age": text} for text in ("10", "n/a", "30", "4e1")]
+    with pytest.raises(DataError) as error:
+        build(payloads=rows)
+    assert str(error.value) == (
+        "field `age`: 3 of 4 cells are numbers, and 'n/a' is none: mend it, or say that the column's texts are words: "
+        'words = ["age"] in [encoder]'
+    )
+    assert build(payloads=rows[:2]).facts(rows[0])[CELL] == [("age", "10")]  # as many words as numbers
+
+
 @pytest.mark.parametrize("columns", [["age"], ["colour"], ["size", "colour"]])
 def test_columns_can_be_chosen(columns):
     encoder = build(columns=columns)

@@ -32,6 +32,7 @@ from nesy.perception.table.columns import (
     column_from_json,
     column_to_json,
     learn_columns,
+    number_in,
 )
 
 _ROW: Final = Signature("row", 1)
@@ -43,6 +44,7 @@ class TableOptions:
     """The `[encoder]` table of kind `table`."""
 
     columns: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()  # columns whose texts are no numbers, though they may look so
     levels: int = dataclasses.field(default=32, metadata=within(2, 4096))
     dim: int = dataclasses.field(default=256, metadata=within(1, 65_536))
     readout: ReadoutName = "linear"
@@ -91,7 +93,7 @@ class TableEncoder(Encoder):
                 f"the table encoder supplies {_ROW} and {_CELL}, and the program does not declare {_ROW} (its inputs: "
                 f"{known}): add `#input row(index).`"
             )
-        columns = learn_columns(payloads, chosen.columns)
+        columns = learn_columns(payloads, chosen.columns, chosen.words)
         return cls(chosen, columns, interface.num_scores, interface.inputs, seed)
 
     @classmethod
@@ -109,7 +111,7 @@ class TableEncoder(Encoder):
         options = asdict(self.options)
         return {
             "kind": "table",
-            "options": {**options, "columns": list(self.options.columns)},
+            "options": {**options, "columns": list(self.options.columns), "words": list(self.options.words)},
             "columns": [column_to_json(column) for column in self.columns],
             "inputs": [list(signature) for signature in self.inputs],
             "num_scores": self.num_scores,
@@ -119,9 +121,7 @@ class TableEncoder(Encoder):
     def facts(self, payload: Payload) -> Facts:
         found: dict[Signature, list[tuple[Value, ...]]] = {_ROW: [(0,)]}
         if _CELL in self.inputs:
-            for column in self.columns:
-                column.place(field_of(payload, column.name))  # refuses what is no cell
-            found[_CELL] = [(column.name, payload[column.name]) for column in self.columns]
+            found[_CELL] = [(c.name, c.value(field_of(payload, c.name))) for c in self.columns]
         return {**rows_of(payload, (s for s in self.inputs if s not in (_ROW, _CELL))), **found}
 
     def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
@@ -151,7 +151,9 @@ class TableEncoder(Encoder):
         return influence(Members(parts, cells, torch.tanh(cells.sum(0))), self.readouts[predicate], outcome)
 
     def payload_of(self, typed: str) -> Payload:
-        return TypedRow.parse(typed).values
+        words = {column.name for column in self.columns if not isinstance(column, NumberColumn)}
+        typed_row = TypedRow.parse(typed).values
+        return {name: text if name in words else _cell(text) for name, text in typed_row.items()}
 
     def _hypervectors(self, payloads: Sequence[Payload]) -> Tensor:
         """One hypervector for each row. Shapes: -> [B, D]"""
@@ -173,6 +175,11 @@ class TableEncoder(Encoder):
             row = torch.where(place >= 0, first + place, len(self.words) - 1)
             parts.append(self.model.bind(self.keys[self._texts], self.words[row.to(self.keys.device)]))
         return torch.cat(parts, dim=1)
+
+
+def _cell(text: str) -> int | float | str:
+    number = number_in(text)
+    return text if number is None else number
 
 
 def _no_such_row(predicate: str, key: tuple[Value, ...]) -> str:
