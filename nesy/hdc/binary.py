@@ -111,6 +111,7 @@ class BSC(VSA):
     def bundle(self, vectors: Tensor, dim: int = -2, weights: Tensor | None = None) -> Tensor:
         """The majority of each bit, counted without unpacking."""
         if weights is not None:
+            self._check_bundled(weights)
             return self.normalize(self.superpose(vectors, dim, weights))
         self.check(vectors)
         vectors = self._along(vectors, dim)

@@ -140,7 +140,11 @@ class VSA(ABC):
         return self.bind(product, self.inverse(factor))
 
     def bundle(self, vectors: Tensor, dim: int = -2, weights: Tensor | None = None) -> Tensor:
-        """One hypervector that is like each of those given: a set. Shapes: as `superpose`"""
+        """One hypervector that is like each of those given: a set. Shapes: as `superpose`
+
+        Raises: HypervectorError where there is none to be like: no vectors, or all weights 0
+        """
+        self._check_bundled(weights)
         return self.normalize(self.superpose(vectors, dim, weights))
 
     def bind_all(self, vectors: Tensor, dim: int = -2) -> Tensor:
@@ -249,6 +253,14 @@ class VSA(ABC):
         """Weighted sums over axis -2. Shapes: [*B, L], [*B, L, D] or [L, D] -> [*B, D]"""
         weights = self._weights(weights, vectors).to(vectors.dtype)
         return weights @ vectors if vectors.ndim == 2 else (weights.unsqueeze(-2) @ vectors).squeeze(-2)
+
+    def _check_bundled(self, weights: Tensor | None) -> None:
+        if weights is None:
+            return
+        if not torch.isfinite(weights).all():
+            raise HypervectorError("weights must be finite")
+        if weights.shape[-1:].numel() and (weights == 0).all(-1).any():
+            raise HypervectorError("an empty bundle has no hypervector: all its weights are 0")
 
     def _draw(self, shape: tuple[int, ...]) -> Tensor:
         """Standard normal numbers from the model's generator, on the CPU."""

@@ -86,7 +86,7 @@ class Resonator:
                 others = [guess for j, guess in enumerate(guesses) if j != i]
                 similarity = vsa.similarity(vsa.unbind(here, vsa.bind_all(torch.stack(others, -2))), items)
                 index[active, i] = similarity.argmax(-1)
-                guess = vsa.bundle(items, weights=similarity)
+                guess = self._mixture(items, similarity)
                 settled &= vsa.pair_similarity(guess, guesses[i]) > _SETTLED
                 guesses[i] = guess
             iterations[active] += 1
@@ -106,7 +106,11 @@ class Resonator:
     def _seen_through(self, items: Tensor, count: int) -> Tensor:
         """New starts: random hypervectors, seen through a codebook's items. Shapes: [V, D] -> [count, D]"""
         drawn = self._inner.random(count, device=items.device)
-        return self._inner.bundle(items, weights=self._inner.similarity(drawn, items))
+        return self._mixture(items, self._inner.similarity(drawn, items))
+
+    def _mixture(self, items: Tensor, weights: Tensor) -> Tensor:
+        """A bundle that may, by chance, weigh nothing. Shapes: [V, D], [B, V] -> [B, D]"""
+        return self._inner.normalize(self._inner.superpose(items, weights=weights))
 
     def _inside(self, vectors: Tensor) -> Tensor:
         if isinstance(self.model, BSC):

@@ -65,6 +65,9 @@ def test_a_hypervector_error_is_a_nesy_error_and_a_value_error() -> None:
         (lambda: MAP8.bundle(MAP8.random(3), dim=-1), r"axis -1 of the shape \[3, 64\] is not a batch axis"),
         (lambda: MAP8.bundle(MAP8.random(3), weights=torch.ones(4)),
          r"weights of shape \[4\] do not fit vectors of shape \[3, 64\]"),
+        (lambda: WORDS.bundle(WORDS.random(2, 3), weights=torch.tensor([[0.0, 1, 0], [0, 0, 0]])),
+         "an empty bundle has no hypervector: all its weights are 0"),
+        (lambda: MAP8.bundle(MAP8.random(2), weights=torch.tensor([1.0, math.nan])), "weights must be finite"),
         (lambda: MAP(64, dtype=torch.int64), "MAP has no dtype int64; it offers int8, float32, float64, bfloat16"),
         (lambda: BSC(64, dtype=torch.bool), "BSC has no dtype bool; it offers int64"),
         (lambda: HRR(0), "HRR needs a whole dimension of at least 1, not 0"),
@@ -168,7 +171,8 @@ def test_every_structure_refuses_to_be_empty(name) -> None:
     none = model.random(0)
     for structure in (
         lambda: model.bundle(none), lambda: model.superpose(none), lambda: model.bind_all(none),
-        lambda: multiset(model, none), lambda: record(model, none, none),
+        lambda: multiset(model, none), lambda: multiset(model, none, weights=torch.zeros(0)),
+        lambda: record(model, none, none),
         lambda: graph(model, model.random(2), torch.zeros(0, 2, dtype=torch.int64)),
         lambda: automaton(model, model.random(2), model.random(2), torch.zeros(0, 3, dtype=torch.int64)),
     ):  # fmt: skip

@@ -160,6 +160,14 @@ def test_a_resonator_says_when_it_found_nothing() -> None:
     assert not found.converged.any() and (found.iterations == 20).all()
 
 
+def test_a_resonator_goes_on_where_no_item_is_like_what_is_left() -> None:
+    """Of 64 signs one product in ten is exactly as unlike an item as like it."""
+    model = MAP(64, 3)
+    books = [Codebook.random(model, 1), Codebook.random(model, 1)]
+    found = Resonator(books, max_iterations=5).factor(model.random(40))
+    assert not found.converged.any() and found.iterations.eq(5).all()
+
+
 def test_a_resonator_refuses_codebooks_of_different_models_and_approximate_inverses() -> None:
     a, b = Codebook.random(MAP(64), 2), Codebook.random(MAP(64, 1), 2)
     with pytest.raises(HypervectorError, match=r"the codebooks of a resonator share one model, these have MAP\(dim=64"):
