@@ -33,7 +33,7 @@ from nesy.language.values import Compound, format_value, key
 from nesy.leaves import LeafPlan, Parameters, parameter_keys
 from nesy.perception import Encoder, Facts, Keys, Payload, View, encoder_class, encoder_kind
 from nesy.program import Program
-from nesy.reasoning import Budget, DerivationGraph, Limits, Reading, Structures, exact, ground
+from nesy.reasoning import Budget, DerivationGraph, KnownSamples, Limits, Reading, Structures, exact, ground
 from nesy.temperatures import Temperatures
 
 _MOST_STRUCTURES = 256  # graphs kept for payloads of a structure that was seen before
@@ -123,6 +123,7 @@ class Model(nn.Module):
         self.temperatures = Temperatures(self.core)
         self.query = self._query(query)
         self.structures = Structures()  # what was found out about structures, for all batches that meet them again
+        self._samples = KnownSamples(self.core, self.query, self.structures)
         self._readings: OrderedDict[object, _Known] = OrderedDict()  # of payloads that all have one structure
 
     @property
@@ -143,22 +144,22 @@ class Model(nn.Module):
     def prepare(self, payloads: Sequence[Payload], *, learn: bool = False) -> Batch:
         """Run the rules over a batch's possible facts; with `learn`, make room for parameters they meet.
 
-        Cost: linear in the facts; once per batch, however many epochs use it.
+        Cost: linear in the facts; for payloads that were not in an earlier batch, that of running the rules.
 
         Raises: DataError for a payload that the encoder cannot read, LimitError.
         """
         if not payloads:
             raise DataError("a batch needs at least one payload")
         facts = [self.encoder.facts(payload) for payload in payloads]
-        structure = _structure(facts[0])
-        is_shared = all(fact == facts[0] and _structure(fact) == structure for fact in facts[1:])
+        structures = [_structure(fact) for fact in facts]
+        is_shared = all(structure == structures[0] for structure in structures[1:])
         if is_shared:
-            known = self._reading(structure, facts[0])
+            known = self._reading(structures[0], facts[0])
             graph, reading, answers = known.graph, known.reading, known.answers
             column = known.column.expand(len(payloads), -1)
         else:
-            graph = ground(self.core, facts, queries=(self.query,), limits=Limits())
-            reading = exact(graph, Budget(), self.structures)
+            reading = self._samples.read(facts, structures)
+            graph = reading.graph
             answers, column = _columns(graph, len(payloads))
         if learn:
             self.parameters_of_rules.extend(parameter_keys(graph))

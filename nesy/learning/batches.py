@@ -9,8 +9,9 @@ shuffled freely in each epoch.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -279,15 +280,24 @@ def structures(model: Model, rows: Sequence[Row]) -> list[int]:
 
     Raises: DataError that names the row.
     """
+    return list(_numbered(model, rows))
+
+
+def _numbered(model: Model, rows: Sequence[Row]) -> Iterator[int]:
     number: dict[Hashable, int] = {}
-    found: list[int] = []
     for row in rows:
         try:
             structure = model.structure(row.payload)
         except DataError as error:
             raise DataError(f"{row.origin}: {error}") from None
-        found.append(number.setdefault(structure, len(number)))
-    return found
+        yield number.setdefault(structure, len(number))
+
+
+def _few_structures(model: Model, rows: Sequence[Row], size: int) -> list[int] | None:
+    """The structure of each row; None as soon as they are seen not to be few."""
+    most = max(1, len(rows) // size)
+    found = list(takewhile(lambda structure: structure < most, _numbered(model, rows)))
+    return found if len(found) == len(rows) else None
 
 
 def are_few(structure: Sequence[int], size: int) -> bool:
@@ -317,8 +327,8 @@ def shuffled(structure: Sequence[int], size: int, seed: int, epoch: int) -> list
 
 def in_order(model: Model, rows: Sequence[Row], size: int, column: str) -> list[list[int]]:
     """Batches for measuring: of one structure where they are few, else like lengths together; nothing random."""
-    structure = structures(model, rows)
-    if are_few(structure, _WORTH_A_BATCH):
+    structure = _few_structures(model, rows, _WORTH_A_BATCH)
+    if structure is not None:
         return _alike(range(len(rows)), structure, size)
     order = sorted(range(len(rows)), key=lambda i: _length(rows[i], column))
     return [order[start : start + size] for start in range(0, len(order), size)]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nesy.reasoning.readings.exact import exact as exact
     from nesy.reasoning.readings.godel import godel as godel
     from nesy.reasoning.readings.kbest import best_proofs as best_proofs
+    from nesy.reasoning.readings.known import KnownSamples as KnownSamples
     from nesy.reasoning.readings.probabilities import Probabilities as Probabilities
     from nesy.reasoning.readings.probabilities import widened as widened
     from nesy.reasoning.readings.proof import Proof as Proof
@@ -54,6 +55,7 @@ _PLACES = {
     "Entropies": "readings.entropy",
     "Entropy": "readings.entropy",
     "Incremental": "evaluation.incremental",
+    "KnownSamples": "readings.known",
     "Limits": "evaluation",
     "Observing": "readings.evidence",
     "Probabilities": "readings.probabilities",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -87,7 +88,7 @@ class Wiring:
     out: Index
     root: Index  # [Q] rows
 
-    @property
+    @cached_property
     def layer_size(self) -> Index:
         """How many rows each layer has."""
         return np.diff(self.first)

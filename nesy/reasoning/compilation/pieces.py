@@ -10,7 +10,7 @@ All samples are cut together, in a few numpy calls per level of what they share.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 
@@ -35,9 +35,8 @@ class Piece:
     sample: int
     query: tuple[int, ...]  # places in the whole's queries
     choice: Index  # [c] places
-    leaf: Index  # [l] places
+    node: Index  # [n] places, leaves first
     choice_ptr: Index  # [c + 1]
-    num_nodes: int
     derivation: Index  # [e] places
     head: Index  # [e]
     body_ptr: Index  # [e + 1]
@@ -65,38 +64,61 @@ class Piece:
         )
 
     @property
+    def num_nodes(self) -> int:
+        return len(self.node)
+
+    @property
+    def leaf(self) -> Index:
+        """[l] places"""
+        return self.node[: int(self.choice_ptr[-1])]
+
+    @property
     def has_rest(self) -> NDArray[np.bool_]:
         """[c] as in the whole."""
         return self.whole.choices.has_rest[self.choice]
 
-    @property
+    @cached_property
     def rule(self) -> Index:
         """[e] as in the whole."""
         return self.whole.rule[self.derivation]
 
-    @property
-    def whole_conditions(self) -> dict[int, int]:
-        """The conditions of the piece -> the same in the whole."""
-        own = np.concatenate([self.evidence, 2 * self.constraint + 1])
-        return dict(zip(own.tolist(), self.condition.tolist(), strict=True))
+    @cached_property
+    def choices(self) -> ChoiceTable:
+        """Its own choices; those that are shared by all samples still say so."""
+        table = self.whole.choices
+        return ChoiceTable(
+            ptr=self.choice_ptr,
+            has_rest=self.has_rest,
+            choice=table.choice[self.choice],
+            sample=np.minimum(table.sample[self.choice], 0),
+            key=tuple(table.key[place] for place in self.choice.tolist()),
+            outcome=table.outcome[self.leaf],
+            probability=table.probability[self.leaf],
+        )
+
+    @cached_property
+    def body_size(self) -> Index:
+        """[e] how many literals each body has."""
+        return np.diff(self.body_ptr)
+
+    @cached_property
+    def choice_size(self) -> Index:
+        """[c] how many leaves each choice has."""
+        return np.diff(self.choice_ptr)
+
+    @cached_property
+    def own_conditions(self) -> Index:
+        """The conditions on the piece's own numbers, in the order of `condition`."""
+        return np.concatenate([self.evidence, 2 * self.constraint + 1])
 
     def graph(self) -> DerivationGraph:
         """The piece as a graph of one sample. Atoms keep the names they have in the whole."""
         whole = self.whole
-        table = whole.choices
         asked = zip(self.query, self.literal, strict=True)
         return DerivationGraph(
             program=whole.program,
             num_samples=1,
-            choices=ChoiceTable(
-                ptr=self.choice_ptr,
-                has_rest=self.has_rest,
-                choice=table.choice[self.choice],
-                sample=np.zeros(len(self.choice), dtype=np.int64),
-                key=tuple(table.key[place] for place in self.choice.tolist()),
-                outcome=table.outcome[self.leaf],
-                probability=table.probability[self.leaf],
-            ),
+            choices=replace(self.choices, sample=np.zeros(len(self.choice), dtype=np.int64)),
             num_nodes=self.num_nodes,
             sample=np.zeros(self.num_nodes, dtype=np.int64),
             head=self.head,
@@ -204,7 +226,6 @@ class _Cut:
         body = self.body[slices(self.body_ptr[derivation], self.body_ptr[derivation + 1])]
         body = 2 * number(np.repeat(head_sample, length), body >> 1) + (body & 1)
         body_end = np.concatenate([[0], np.cumsum(length)])
-        leaf_count = np.bincount(leaf_sample, minlength=count)
         choice_ptr = np.searchsorted(choice_sample, np.arange(count + 1))
         choice_end = np.concatenate([[0], np.cumsum(size)])
         head_ptr = np.searchsorted(head_sample, np.arange(count + 1))
@@ -229,9 +250,8 @@ class _Cut:
                     sample=s,
                     query=tuple(self.query[s]),
                     choice=choice[choices],
-                    leaf=mine[: int(leaf_count[s])],
+                    node=mine,
                     choice_ptr=choice_end[choices.start : choices.stop + 1] - choice_end[choices.start],
-                    num_nodes=len(mine),
                     derivation=derivation[edges],
                     head=head[edges],
                     body_ptr=ends - ends[0],

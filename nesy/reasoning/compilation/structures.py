@@ -16,11 +16,17 @@ import numpy as np
 from nesy.reasoning.compilation.budget import Budget
 from nesy.reasoning.compilation.circuit import InputRows, Wiring
 from nesy.reasoning.compilation.lifting import Lifted
-from nesy.reasoning.compilation.pieces import Piece
+from nesy.reasoning.compilation.places import Places
 from nesy.reasoning.derivation import ChoiceTable, Index
 
 Method = OneOf["exact", "exact (compiled)", "bounds", "sampled"]
+METHODS: tuple[Method, ...] = ("exact", "exact (compiled)", "bounds", "sampled")
 _BYTES = 256 * 2**20  # that templates may take together
+
+
+def weakest(methods: Sequence[Method]) -> Method:
+    """The weakest of some methods."""
+    return METHODS[max((METHODS.index(method) for method in methods), default=0)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +46,7 @@ class Template:
     @property
     def method(self) -> Method:
         """The weakest method any query was answered with."""
-        order: list[Method] = ["exact", "exact (compiled)", "bounds", "sampled"]
-        return order[max((order.index(method) for method in self.methods), default=0)]
+        return weakest(self.methods)
 
     @property
     def num_bytes(self) -> int:
@@ -101,9 +106,9 @@ class Structures:
             self._kept.move_to_end((signature, budget))
         return found
 
-    def repeat(self) -> None:
-        """Count a structure that was met a moment ago and is about to be kept."""
-        self._hits += 1
+    def repeat(self, times: int = 1) -> None:
+        """Count structures that are known from elsewhere, or were met a moment ago and are about to be kept."""
+        self._hits += times
 
     def keep(self, signature: bytes, budget: Budget, template: Template) -> None:
         """Remember a template."""
@@ -114,33 +119,41 @@ class Structures:
 
 
 @dataclass(frozen=True, eq=False)
+class Alike:
+    """Samples of one structure in the circuit of a batch."""
+
+    template: Template
+    samples: Index  # [n]
+    root: Index  # [n, r] the rows of the template's roots
+
+
+@dataclass(frozen=True, eq=False)
 class SideBySide:
-    """The wiring of several pieces; `root[i]` says where piece i's roots are among the wiring's."""
+    """The circuits of several samples as one; its roots are those of the samples."""
 
     wiring: Wiring
     lifted: tuple[Lifted, ...]
-    root: list[Index]
+    alike: tuple[Alike, ...]
 
 
-def side_by_side(choices: ChoiceTable, pieces: Sequence[Piece], templates: Sequence[Template]) -> SideBySide:
-    """One wiring for all pieces, over the inputs of the whole graph.
+def side_by_side(choices: ChoiceTable, places: Places, templates: Sequence[Template]) -> SideBySide:
+    """One wiring for all samples, over the inputs of the whole graph.
 
-    Cost: linear in the edges of all pieces, with a few numpy calls for each template that is used.
+    Cost: linear in the edges of all samples, with a few numpy calls for each template that is used.
     """
     like: dict[int, list[int]] = {}
     for place, template in enumerate(templates):
         like.setdefault(id(template), []).append(place)
-    alike = [(templates[places[0]], places) for places in like.values()]
-
-    num_layers = max((len(template.wiring.layer_size) for template in templates), default=0)
-    size = np.zeros((len(alike), num_layers), dtype=np.int64)  # rows of a layer that one piece has
-    for number, (template, _) in enumerate(alike):
-        size[number, : len(template.wiring.layer_size)] = template.wiring.layer_size
-    together = size * np.array([len(places) for _, places in alike], dtype=np.int64)[:, None]
+    alike = [(templates[samples[0]], np.array(samples, dtype=np.int64)) for samples in like.values()]
+    layers = [template.wiring.layer_size for template, _ in alike]
+    size = np.zeros((len(alike), max(map(len, layers), default=0)), dtype=np.int64)  # rows of a layer in one sample
+    for number, layer_size in enumerate(layers):
+        size[number, : len(layer_size)] = layer_size
+    together = size * np.array([len(samples) for _, samples in alike], dtype=np.int64)[:, None]
     before = np.cumsum(together, axis=0) - together  # rows of a layer that other templates have
 
     inputs = InputRows(choices)
-    num_late = sum(len(places) * sum(one.num_rows for one in template.lifted) for template, places in alike)
+    num_late = sum(len(samples) * sum(one.num_rows for one in template.lifted) for template, samples in alike)
     num_inputs = inputs.num_rows + num_late
     first = num_inputs + np.concatenate([[0], np.cumsum(together.sum(axis=0))])
     late = inputs.num_rows
@@ -148,10 +161,10 @@ def side_by_side(choices: ChoiceTable, pieces: Sequence[Piece], templates: Seque
     left: list[Index] = []
     right: list[Index] = []
     out: list[Index] = []
-    root: list[Index] = [np.zeros(0, dtype=np.int64) for _ in pieces]
-    for number, (template, places) in enumerate(alike):
-        count = len(places)
-        rows = [np.stack([_input_rows(pieces[place], inputs) for place in places])]  # of the whole
+    found: list[Alike] = []
+    for number, (template, samples) in enumerate(alike):
+        count, wiring = len(samples), template.wiring
+        rows = [_input_rows(places, samples, inputs)]  # of the whole
         for one in template.lifted:
             lifted.append(
                 Lifted(
@@ -162,31 +175,28 @@ def side_by_side(choices: ChoiceTable, pieces: Sequence[Piece], templates: Seque
             )
             rows.append((late + np.arange(count * one.num_rows)).reshape(count, one.num_rows))
             late += count * one.num_rows
-        layer = np.repeat(np.arange(len(template.wiring.layer_size)), template.wiring.layer_size)
-        start = np.cumsum(template.wiring.layer_size) - template.wiring.layer_size
-        inside = np.arange(len(layer)) - start[layer]
-        base = first[layer] + before[number, layer] + inside
-        rows.append(base + np.arange(count)[:, None] * size[number, layer])
+        layer_size = layers[number]
+        inside = np.arange(int(wiring.first[-1]) - wiring.num_inputs) + wiring.num_inputs
+        here = slice(0, len(layer_size))
+        base = inside + np.repeat(first[:-1][here] + before[number, here] - wiring.first[:-1], layer_size)
+        rows.append(base + np.arange(count)[:, None] * np.repeat(layer_size, layer_size))
         row = np.concatenate(rows, axis=1)
-        left.append(row[:, template.wiring.left].reshape(-1))
-        right.append(row[:, template.wiring.right].reshape(-1))
-        out.append(row[:, template.wiring.out].reshape(-1))
-        for place, mine in zip(places, row[:, template.wiring.root], strict=True):
-            root[place] = mine
+        left.append(row[:, wiring.left].reshape(-1))
+        right.append(row[:, wiring.right].reshape(-1))
+        out.append(row[:, wiring.out].reshape(-1))
+        found.append(Alike(template, samples, row[:, wiring.root]))
     empty = np.zeros(0, dtype=np.int64)
     all_left, all_right, all_out = (np.concatenate([empty, *parts]) for parts in (left, right, out))
     order = np.argsort(all_out, kind="stable")
-    roots = np.concatenate([empty, *root])
+    roots = np.concatenate([empty, *(one.root.reshape(-1) for one in found)])
     wiring = Wiring(num_inputs, first, all_left[order], all_right[order], all_out[order], roots)
-    stop = np.cumsum([len(mine) for mine in root]).tolist()
-    return SideBySide(
-        wiring, tuple(lifted), [np.arange(end - len(mine), end) for end, mine in zip(stop, root, strict=True)]
-    )
+    return SideBySide(wiring, tuple(lifted), tuple(found))
 
 
-def _input_rows(piece: Piece, inputs: InputRows) -> Index:
-    """The inputs of a piece as rows of the whole's inputs."""
-    leaves = inputs.leaf(0) + piece.leaf
-    others = inputs.other(0) + piece.leaf
-    rests = inputs.rest(0) + piece.choice
-    return np.concatenate([np.arange(2), leaves, others, rests])
+def _input_rows(places: Places, samples: Index, inputs: InputRows) -> Index:
+    """The inputs of samples of one structure as rows of the whole's inputs. Shapes: samples [n] -> [n, rows]"""
+    (one, *_) = samples.tolist()
+    leaf = places.leaf.table(samples, int(places.leaf.ptr[one + 1] - places.leaf.ptr[one]))
+    choice = places.choice.table(samples, int(places.choice.ptr[one + 1] - places.choice.ptr[one]))
+    ends = np.broadcast_to(np.arange(2), (len(samples), 2))
+    return np.concatenate([ends, inputs.leaf(0) + leaf, inputs.other(0) + leaf, inputs.rest(0) + choice], axis=1)

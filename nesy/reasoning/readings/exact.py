@@ -29,10 +29,11 @@ from nesy.reasoning.compilation.formula import Formula, FormulaMaker, Leaf, Shap
 from nesy.reasoning.compilation.frontier import compile_frontier
 from nesy.reasoning.compilation.lifting import Lifted
 from nesy.reasoning.compilation.pieces import Piece, cut
+from nesy.reasoning.compilation.places import Places
 from nesy.reasoning.compilation.problem import extract
 from nesy.reasoning.compilation.reduction import reduced
 from nesy.reasoning.compilation.scopes import Part, split
-from nesy.reasoning.compilation.structures import Method, Structures, Template, side_by_side
+from nesy.reasoning.compilation.structures import METHODS, Method, Structures, Template, side_by_side, weakest
 from nesy.reasoning.derivation import DerivationGraph, Index
 from nesy.reasoning.readings.probabilities import Probabilities, widened
 
@@ -71,8 +72,7 @@ class Reading:
     @cached_property
     def method(self) -> Method:
         """The weakest method any query was answered with."""
-        order: list[Method] = ["exact", "exact (compiled)", "bounds", "sampled"]
-        return order[max((order.index(method) for method in self.methods), default=0)]
+        return weakest(self.methods)
 
     def __call__(self, leaf: Tensor, where_impossible: OneOf["raise", "nan"] = "raise") -> Probabilities:
         """The probability of each query.
@@ -171,38 +171,48 @@ def exact(graph: DerivationGraph, budget: Budget | None = None, structures: Stru
 def _by_sample(graph: DerivationGraph, budget: Budget, structures: Structures) -> Reading:
     """The readings of all samples side by side."""
     pieces = cut(graph)
-    templates = _templates(graph, pieces, budget, structures)
-    joined = side_by_side(graph.choices, pieces, templates)
+    return joined(graph, Places.of(pieces), pieces, templates_of(graph.program, pieces, budget, structures))
+
+
+def joined(graph: DerivationGraph, places: Places, pieces: Sequence[Piece], templates: Sequence[Template]) -> Reading:
+    """The readings of samples that have been analysed, side by side."""
+    beside = side_by_side(graph.choices, places, templates)
     num_queries = len(graph.query)
     column = np.zeros((3, num_queries), np.int64)
-    methods: list[Method] = ["exact"] * num_queries
+    method = np.zeros(num_queries, np.int64)
     is_conditional = np.zeros(num_queries, bool)
     groups_of: list[tuple[int, ...]] = [()] * num_queries
     number: dict[tuple[int, ...], int] = {}
-    ends: list[tuple[int, int]] = []  # total and unknown of each group
-    for piece, template, rows in zip(pieces, templates, joined.root, strict=True):
-        asked, own = list(piece.query), len(piece.query)
-        column[:, asked] = rows[: 3 * own].reshape(3, own)
+    ends: list[list[int]] = []  # total and unknown of each group
+    for alike in beside.alike:
+        template, own, count = alike.template, len(alike.template.methods), len(alike.samples)
+        asked = places.query.table(alike.samples, own)
+        column[:, asked] = alike.root[:, : 3 * own].reshape(count, 3, own).transpose(1, 0, 2)
+        method[asked] = [METHODS.index(one) for one in template.methods]
         is_conditional[asked] = template.is_conditional
-        whole = piece.whole_conditions
-        mine: list[int] = []
-        total, unknown = rows[3 * own :].reshape(2, -1).tolist()
-        for group, *row in zip(template.groups, total, unknown, strict=True):
-            literals = tuple(whole[literal] for literal in group)
-            if number.setdefault(literals, len(number)) == len(ends):
-                ends.append((row[0], row[1]))
-            mine.append(number[literals])
-        for query, method, groups in zip(asked, template.methods, template.groups_of, strict=True):
-            methods[query] = method
-            groups_of[query] = tuple(mine[group] for group in groups)
+        if not template.groups:
+            continue
+        given = pieces[int(alike.samples[0])].own_conditions.tolist()
+        whole = places.condition.table(alike.samples, len(given))
+        sides = alike.root[:, 3 * own :].reshape(count, 2, -1)
+        mine = np.zeros((count, len(template.groups)), np.int64)
+        for group, literals in enumerate(template.groups):
+            place = [given.index(literal) for literal in literals]
+            for i, (named, end) in enumerate(zip(whole[:, place].tolist(), sides[:, :, group].tolist(), strict=True)):
+                mine[i, group] = number.setdefault(tuple(named), len(number))
+                if len(number) > len(ends):
+                    ends.append(end)
+        for place, under in enumerate(template.groups_of):
+            for query, groups in zip(asked[:, place].tolist(), mine[:, list(under)].tolist(), strict=True):
+                groups_of[query] = tuple(groups)
     chosen = np.concatenate([column.reshape(-1), np.array(ends, np.int64).reshape(-1, 2).T.reshape(-1)])
     together = Template(
-        wiring=replace(joined.wiring, root=joined.wiring.root[chosen]),
-        methods=tuple(methods),
+        wiring=replace(beside.wiring, root=chosen),
+        methods=tuple(METHODS[one] for one in method.tolist()),
         is_conditional=tuple(is_conditional.tolist()),
         groups=tuple(number),
         groups_of=tuple(groups_of),
-        lifted=joined.lifted,
+        lifted=beside.lifted,
     )
     return _reading(graph, together)
 
@@ -220,8 +230,8 @@ def _reading(graph: DerivationGraph, template: Template) -> Reading:
     )
 
 
-def _templates(
-    graph: DerivationGraph, pieces: Sequence[Piece], budget: Budget, structures: Structures
+def templates_of(
+    program: CoreProgram, pieces: Sequence[Piece], budget: Budget, structures: Structures
 ) -> list[Template]:
     """The template of each piece; those that are not known are made, with a fair share of the time each."""
     found: dict[bytes, Template] = {}
@@ -234,7 +244,7 @@ def _templates(
             found[signature] = known
         else:
             missing[signature] = piece
-    parts = _Parts(graph.program, budget, structures, budget)
+    parts = _Parts(program, budget, structures, budget)
     clock = budget.start()
     for position, (signature, piece) in enumerate(missing.items()):
         share = replace(budget, time=clock.left / (len(missing) - position))
