@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,6 +29,8 @@ from torch import Tensor
 
 from benchmarks import measuring
 from nesy.hdc import BSC, FHRR, HRR, MAP, VSA, Level
+from nesy.hdc.fhrr import as_real
+from nesy.hdc.fixed_point import THREE_PRODUCTS, TWO_PRODUCTS, fixed_point_cosines, float_cosines
 
 D = 10_000
 BLOCK = 0.1  # CPU seconds of calls to a block: well above the clock's tick of 4 ms
@@ -251,6 +254,26 @@ def records(repeats: int) -> dict:
         )
 
 
+def fixed_point_errors(repeats: int) -> list[dict]:
+    """Cosines of phases in each fixed-point form against float64, between strangers and of each with itself."""
+    a, b = (as_real(FHRR(D, seed).random(1000)) for seed in (0, 1))
+    strangers, itself = (float_cosines(a.double(), side.double()) for side in (b, a))
+    rows = []
+    for form in (TWO_PRODUCTS, THREE_PRODUCTS):
+        cosines = partial(fixed_point_cosines, a, form=form)
+        errors, own = cosines(b) - strangers, (cosines(a) - itself).diagonal()
+        rows.append(
+            {
+                "int8_products": form.num_products,
+                "rms_error": errors.square().mean().sqrt().item(), "largest_error": errors.abs().max().item(),
+                "rms_error_itself": own.square().mean().sqrt().item(), "largest_error_itself": own.abs().max().item(),
+                "ms": statistics.median(blocks(partial(cosines, b), BLOCK) for _ in range(repeats)) * 1e3,
+            }
+        )  # fmt: skip
+        print(json.dumps({key: _short(value) for key, value in rows[-1].items()}), flush=True)
+    return rows
+
+
 # What a row must reach, times torch-hd; "limit" is the bare kernel.
 AIMS = {
     "bind 1,000 pairs, MAP": "10 ×", "bind 1,000 pairs, BSC": "8 ×", "bind 1,000 pairs, HRR": "1 ×",
@@ -301,6 +324,7 @@ def main() -> None:
     print(json.dumps(found["machine"]))
     with torch.no_grad():
         found["speed"] = speed(options.turns)
+        found["fixed_point"] = fixed_point_errors(options.turns)
     found["machine_after"] = machine()
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
