@@ -46,7 +46,7 @@ def main() -> None:
     model, rows = build_model(task, source, 0), source.splits.test
     rounds = []
     for _ in range(1 + ROUNDS):
-        names = AnswerNames(model.query.atom)
+        names = AnswerNames.of(model)
         reading, prepared = timed(lambda names=names: prepare_all(model, rows, names, task))
         answering, _ = timed(lambda names=names, prepared=prepared: answer_all(model, prepared, names))
         rounds.append((reading, answering))

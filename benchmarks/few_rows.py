@@ -43,7 +43,7 @@ def rules_alone() -> float:
     with torch.no_grad():
         for weights in model.encoder.parameters():
             weights.zero_()
-    names = AnswerNames(model.query.atom)
+    names = AnswerNames.of(model)
     prepared = prepare_all(model, source.splits.test, names, task)
     return measure(model, prepared, names, "test", task.evaluation).accuracy
 

@@ -79,7 +79,7 @@ def figures(place: Path, seed: int, fold: int, folds: int, data: Path) -> dict[s
 def told_the_words(place: Path, data: Path) -> dict[str, list[int]]:
     """Rows and rows right of each kind if the encoder's word on which word is wider is replaced by the truth."""
     model, source, task = open_run(place, device="cpu", data=data)
-    names = AnswerNames(model.query.atom)
+    names = AnswerNames.of(model)
     found: dict[str, list[int]] = {}
     for prepared in prepare_all(model, source.splits.test, names, task):
         scores = model.scores(prepared.batch)

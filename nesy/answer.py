@@ -39,7 +39,7 @@ from nesy.explanation import (
     why_not_section,
 )
 from nesy.language import parse_query
-from nesy.language.core import Atom, Constant, Structure, Term, Variable, format_term
+from nesy.language.core import Atom, Constant, Query, Structure, Term, Variable, format_term
 from nesy.language.values import Compound, Value
 from nesy.leaves import assuming
 from nesy.perception import Facts, Influence, Payload, View
@@ -178,9 +178,12 @@ class Answer:
 
     @property
     def surest(self) -> float:
-        """The share of the best row among all rows, as measuring takes it for how sure an answer is; 0 without any."""
-        total = sum(row.p for row in self.rows)
-        return max(row.p for row in self.rows) / total if total else 0.0
+        """The share of the best row among all, as measuring takes it for how sure an answer is; 0 without any.
+
+        Of several queries it is that of the least sure.
+        """
+        totals = [(part.best.p, sum(row.p for row in part.rows)) for part in self.parts]
+        return min((best / total if total else 0.0 for best, total in totals), default=0.0)
 
     def with_probabilities(self, chances: Mapping[str, float]) -> Answer:
         """The same answer where some facts have other probabilities: the graph is read again, no rule is run.
@@ -215,6 +218,14 @@ class Answer:
                 f"the probabilities of the choice of `{worst}` do not sum to 1, or one is not between 0 and 1"
             )
         return Answer.of(self.graph, leaf, self.reading, self.view, self.payload, self.facts)
+
+    @property
+    def parts(self) -> list[Answer]:
+        """The answer to each query for itself; a query that nothing answers has no part."""
+        found: dict[Query, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(self.graph.query[self._position(row)].query, []).append(row)
+        return [replace(self, rows=tuple(rows)) for rows in found.values()]
 
     def top(self, number: int = 3) -> Answer:
         """The most probable rows, best first."""

@@ -110,20 +110,20 @@ class _Known:
 
 
 class Model(nn.Module):
-    """A program whose neural predicates an encoder gives.
+    """A program whose neural predicates an encoder gives. It answers one query, or several that are named.
 
-    Raises: QueryError if there is no single query to answer.
+    Raises: QueryError where it is not clear which.
     """
 
-    def __init__(self, program: Program | CoreProgram, encoder: Encoder, query: str | None = None):
+    def __init__(self, program: Program | CoreProgram, encoder: Encoder, query: str | Sequence[str] | None = None):
         super().__init__()
         self.program = program if isinstance(program, Program) else Program(program)
         self.encoder = encoder
         self.parameters_of_rules = Parameters(self.core)
         self.temperatures = Temperatures(self.core)
-        self.query = self._query(query)
+        self.queries = self._queries(query)
         self.structures = Structures()  # what was found out about structures, for all batches that meet them again
-        self._samples = KnownSamples(self.core, self.query, self.structures)
+        self._samples = KnownSamples(self.core, self.queries, self.structures)
         self._readings: OrderedDict[object, _Known] = OrderedDict()  # of payloads that all have one structure
 
     @property
@@ -131,15 +131,25 @@ class Model(nn.Module):
         """The checked program."""
         return self.program.core
 
-    def _query(self, text: str | None) -> Query:
-        if text is not None:
-            return parse_query(text, self.core)
+    @property
+    def query(self) -> Query:
+        """The query that is answered; the first of several."""
+        return self.queries[0]
+
+    def _queries(self, texts: str | Sequence[str] | None) -> tuple[Query, ...]:
+        if isinstance(texts, str):
+            return (parse_query(texts, self.core),)
+        if texts is not None:
+            found = tuple(parse_query(text, self.core) for text in texts)
+            if not found or len({query.atom.signature for query in found}) < len(found):
+                raise QueryError("a model answers one query, or several of a predicate of its own each")
+            return found
         if len(self.core.queries) != 1:
             raise QueryError(
                 f"a model answers one query, and the program states {len(self.core.queries)}: "
                 f'name it (in task.toml: `query = "label(L)"`)'
             )
-        return self.core.queries[0]
+        return (self.core.queries[0],)
 
     def prepare(self, payloads: Sequence[Payload], *, learn: bool = False) -> Batch:
         """Run the rules over a batch's possible facts; with `learn`, make room for parameters they meet.
@@ -248,10 +258,11 @@ class Model(nn.Module):
         _refuse_functions(self.core)
         with run_folder.writing(Path(folder)) as scratch:
             main = run_folder.write_rules(scratch, self.core.files)
+            texts = [_query_text(query) for query in self.queries]
             config = {
                 "nesy": version("nesy"),
                 "program": main,
-                "query": _query_text(self.query),
+                "query": texts[0] if len(texts) == 1 else texts,
                 "encoder": {"kind": encoder_kind(self.encoder), "config": self.encoder.config()},
                 "parameters": [
                     [id, [format_value(value) for value in index]] for id, index in self.parameters_of_rules.groups
@@ -299,7 +310,7 @@ class Model(nn.Module):
     def _reading(self, structure: object, facts: Facts) -> _Known:
         known = self._readings.get(structure)
         if known is None:
-            graph = ground(self.core, (facts,), queries=(self.query,), limits=Limits())
+            graph = ground(self.core, (facts,), queries=self.queries, limits=Limits())
             known = _Known(graph, exact(graph, Budget(), self.structures), *_columns(graph, 1))
             self._readings[structure] = known
             if len(self._readings) > _MOST_STRUCTURES:

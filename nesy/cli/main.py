@@ -59,6 +59,9 @@ def root(
         raise typer.Exit(2)
 
 
+_NO_ANSWERS = "no answers: nothing that matches the query can be derived"
+
+
 @app.command()
 def check(file: RuleFile, as_json: AsJson = False) -> None:
     """Check a rule file, and prove with Z3 that its constraints can hold together."""
@@ -104,7 +107,7 @@ def run(
         _print_json(answer.to_dict(explain=explain))
         return
     if drawing is None:
-        print(answer if len(answer) else "no answers: nothing that matches the query can be derived")
+        print(answer if len(answer) else _NO_ANSWERS)
     if explain or change or drawing:
         for row in answer:
             _show(answer.explain(row, top=top, change=change), drawing)
@@ -229,10 +232,14 @@ def ask(
         print(expected)
         return
     if drawing is None:
-        print(answer.top())
+        for part in answer.parts:
+            print(part.top())
+        if not len(answer):
+            print(_NO_ANSWERS)
     if expected is not None:
         print(expected)
-    _show(answer.explain(top=top, change=change), drawing)
+    for part in answer.parts:
+        _show(part.explain(top=top, change=change), drawing)
     if why_not is not None:
         _show(answer.why_not(why_not), drawing)
 

@@ -121,7 +121,7 @@ def answers_per_second(model: Model, task: Task, rows: Sequence[Row]) -> float:
     few = [rows[i] for i in range(0, len(rows), max(1, len(rows) // _TIMED))][:_TIMED]
     best = float("inf")
     for _ in range(2):
-        names = AnswerNames(model.query.atom)
+        names = AnswerNames.of(model)
         started = time.perf_counter()
         answer_all(model, prepare_all(model, few, names, task), names)
         best = min(best, time.perf_counter() - started)

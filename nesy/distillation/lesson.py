@@ -71,6 +71,8 @@ def distill(
     read = task if isinstance(task, Task) else load_task(task)
     read = read.with_options("training", epochs=epochs)
     read = read.with_options("distillation", temperature=temperature, weight=weight)
+    if len(read.queries) > 1:
+        raise TaskError(f"{read.folder}: a teacher answers one query, and [task] names {len(read.queries)}")
     if read.data.redraw:
         raise TaskError(
             f"{read.folder}: with redraw = true rows change in every epoch, and a teacher cannot be asked once"
@@ -255,7 +257,7 @@ class Lesson:
         rows, split, said = self._reported()
         columns = []
         for name, model in others.items():
-            names = AnswerNames(model.query.atom)
+            names = AnswerNames.of(model)
             side = beside(model, self.task, rows, names, said)
             columns.append(students_column(name, model, side, self.task, split, names))
         return columns

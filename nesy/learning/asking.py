@@ -22,6 +22,7 @@ from nesy import run_folder
 from nesy.answer import Row, row_of
 from nesy.errors import DataError, InconsistentError
 from nesy.hub import run_place
+from nesy.language.core import Atom
 from nesy.learning.abstention import Expectation, expected_error
 from nesy.learning.batches import names_of
 from nesy.learning.distributed import map_in_order
@@ -115,7 +116,7 @@ def ask_all(
         )
         for lines in answers:
             for line in lines:
-                counts["abstained"] += bool(line.get("abstains"))
+                counts["abstained"] += _count(line.get("abstains"))
                 counts["impossible"] += "impossible" in line
                 write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
             report.step(len(lines))
@@ -153,7 +154,9 @@ def read_questions(path: Path, model: Model, data: DataTable) -> list[Question]:
 
 
 def _payload(record: Mapping[str, Any], data: DataTable) -> Payload:
-    names = data.input or tuple(name for name in record if name not in (data.answer, data.concepts, data.statements))
+    names = data.input or tuple(
+        name for name in record if name not in (*data.answer_columns, data.concepts, data.statements)
+    )
     missing = [name for name in names if record.get(name) is None]
     if missing:
         known = ", ".join(f"`{name}`" for name in record) or "no fields"
@@ -197,19 +200,37 @@ def _answered(model: Model, questions: Sequence[Question], abstain_below: float 
 
 
 def _line(model: Model, question: Question, rows: Sequence[Row], abstain_below: float | None, explain: bool) -> Line:
-    best = max(rows, key=lambda row: row.p, default=None)
-    line: Line = {
-        "origin": question.origin,
-        "answer": names_of(model.query.atom, best.atom)[0] if best else None,
-        "probability": best.p if best else 0.0,
-        "answers": [row.to_dict() for row in rows],
+    said = {
+        query.atom.predicate: _said(query.atom, [row for row in rows if row.atom.signature == query.atom.signature])
+        for query in model.queries
     }
+    line: Line = {"origin": question.origin, "answer": _by_query(said, 0), "probability": _by_query(said, 1)}
+    line["answers"] = [row.to_dict() for row in rows]
     if abstain_below is not None:
-        total = sum(row.p for row in rows)
-        line["abstains"] = not total or line["probability"] / total < abstain_below
-    if explain and best:
-        line["explanation"] = model.ask(question.payload).explain().to_dict()
+        line["abstains"] = _by_query({name: (share < abstain_below,) for name, (_, _, share) in said.items()}, 0)
+    if explain and rows:
+        told = {part.best.atom.predicate: part.explain().to_dict() for part in model.ask(question.payload).parts}
+        line["explanation"] = told if len(said) > 1 else next(iter(told.values()))
     return line
+
+
+def _said(query: Atom, rows: Sequence[Row]) -> tuple[str | None, float, float]:
+    """The best answer to a query, its probability, and its share of all."""
+    best = max(rows, key=lambda row: row.p, default=None)
+    total = sum(row.p for row in rows)
+    if best is None:
+        return None, 0.0, 0.0
+    return names_of(query, best.atom)[0], best.p, best.p / total if total else 0.0
+
+
+def _by_query(said: Mapping[str, tuple[Any, ...]], place: int) -> Any:
+    """One thing of each query's answer, by its predicate; the thing itself where there is but one query."""
+    found = {name: values[place] for name, values in said.items()}
+    return found if len(found) > 1 else next(iter(found.values()))
+
+
+def _count(abstains: bool | Mapping[str, bool] | None) -> int:
+    return sum(abstains.values()) if isinstance(abstains, Mapping) else int(abstains or False)
 
 
 @torch.no_grad()

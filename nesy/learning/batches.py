@@ -65,8 +65,11 @@ class Statements:
 class Prepared:
     """Rows of a batch, ready for any number of forward passes.
 
-    Shapes: index [B] numbers of the rows among those of their split; target [B] columns among the batch's answers,
-    -1 where the row's answer is not known, -2 where it is known but the rules cannot derive it for this row
+    Every row is asked every query: the batch has I = B * Q items, those of a row beside each other.
+
+    Shapes: index [B] numbers of the rows among those of their split; target [I] columns among the batch's answers,
+    -1 where the answer is not known, -2 where it is known but the rules cannot derive it for this row; among [Q, A]
+    which answers are of which query, None where there is but one
     """
 
     rows: tuple[Row, ...]
@@ -76,18 +79,41 @@ class Prepared:
     concepts: tuple[Concept, ...]
     statements: Statements
     column: Mapping[str, int]  # of each answer of the batch, by its text
+    among: Tensor | None
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def items(self) -> Tensor:
+        """The numbers of the items among those of the split. Shapes: [I]"""
+        each = len(self.target) // len(self.rows)
+        return (self.index[:, None] * each + torch.arange(each)).flatten()
+
+    def of_items(self, p: Tensor) -> Tensor:
+        """The probabilities of the answers that each item can have, 0 for those of other queries.
+
+        Shapes: p [B, A] -> [I, A]
+        """
+        return p if self.among is None else (p[:, None, :] * self.among.to(p)).flatten(0, 1)
+
 
 @dataclass
 class AnswerNames:
-    """Answers by what data rows call them: the atom's own text, or the value of the query's one variable."""
+    """Answers by what data rows call them: the atom's own text, or the value of a query's one variable."""
 
-    query: Atom
+    queries: tuple[Atom, ...]
     atoms: dict[str, Atom] = field(default_factory=dict)
-    by_name: dict[str, str] = field(default_factory=dict)
+    by_name: dict[tuple[int, str], str] = field(default_factory=dict)  # number of the query, name
+
+    @classmethod
+    def of(cls, model: Model) -> AnswerNames:
+        """Those of a model's queries, none of which is known yet."""
+        return cls(tuple(query.atom for query in model.queries))
+
+    def number_of(self, atom: Atom) -> int:
+        """Which query an answer belongs to: each is of a predicate of its own."""
+        return next(i for i, query in enumerate(self.queries) if query.signature == atom.signature)
 
     def extend(self, atoms: Sequence[Atom]) -> None:
         """Make the answers of a batch known."""
@@ -96,24 +122,30 @@ class AnswerNames:
             if text in self.atoms:
                 continue
             self.atoms[text] = atom
-            for name in names_of(self.query, atom):
-                self.by_name.setdefault(name, text)
+            number = self.number_of(atom)
+            for name in names_of(self.queries[number], atom):
+                self.by_name.setdefault((number, name), text)
 
-    def text_of(self, answer: Answer) -> str | None:
-        """The answer atom that a row's answer means, or None where no row so far could give it."""
-        return self.by_name.get(str(answer).strip())
+    def text_of(self, answer: Answer, query: int | None = None) -> str | None:
+        """The answer atom that is meant by an answer to a query, or to any; None where no row so far could give it."""
+        numbers = range(len(self.queries)) if query is None else (query,)
+        found = (self.by_name.get((number, str(answer).strip())) for number in numbers)
+        return next((text for text in found if text is not None), None)
 
     def short(self, text: str) -> str:
-        """What people call an answer: the value where the query has one variable."""
-        return names_of(self.query, self.atoms[text])[0]
+        """What people call an answer: the value where there is one query and it has one variable."""
+        return names_of(self.queries[0], self.atoms[text])[0] if len(self.queries) == 1 else text
 
-    def explain_unknown(self, answer: Answer, origin: str) -> str:
+    def explain_unknown(self, answer: Answer, origin: str, query: int | None = None) -> str:
         """The message for an answer that no row's rules can derive."""
-        known = sorted({self.short(text) for text in self.atoms})
+        asked = self.queries if query is None else self.queries[query : query + 1]
+        of_asked = [atom for atom in self.atoms.values() if any(atom.signature == one.signature for one in asked)]
+        known = sorted({names_of(self.queries[self.number_of(atom)], atom)[0] for atom in of_asked})
         near = near_name(str(answer), known)
         some = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
         hint = f"; did you mean `{near}`?" if near else ""
-        return f"{origin}: `{answer}` is not an answer that `{self.query}` can have: {some or 'it has none'}{hint}"
+        what = " or ".join(f"`{one}`" for one in asked)
+        return f"{origin}: `{answer}` is not an answer that {what} can have: {some or 'it has none'}{hint}"
 
 
 def names_of(query: Atom, atom: Atom) -> list[str]:
@@ -165,6 +197,7 @@ def prepare(
         _concepts(model, rows, batch),
         _statements(rows, batch, column, names),
         column,
+        _among(batch, names),
     )
 
 
@@ -176,15 +209,26 @@ def refill(template: Prepared, rows: Sequence[Row], index: Sequence[int], names:
     batch = replace(template.batch, payloads=tuple(row.payload for row in rows))
     column = template.column
     target, statements = _target(rows, column, names), _statements(rows, batch, column, names)
-    return Prepared(tuple(rows), torch.tensor(list(index)), batch, target, (), statements, column)
+    return Prepared(tuple(rows), torch.tensor(list(index)), batch, target, (), statements, column, template.among)
 
 
 def _target(rows: Sequence[Row], column: Mapping[str, int], names: AnswerNames) -> Tensor:
     target = []
     for row in rows:
-        text = names.text_of(row.answer) if row.answer is not None else None
-        target.append(-1 if row.answer is None else -2 if text is None else column.get(text, -2))
+        for number in range(len(names.queries)):
+            answer = row.answers[number] if number < len(row.answers) else None
+            text = names.text_of(answer, number) if answer is not None else None
+            target.append(-1 if answer is None else -2 if text is None else column.get(text, -2))
     return torch.tensor(target)
+
+
+def _among(batch: Batch, names: AnswerNames) -> Tensor | None:
+    if len(names.queries) == 1:
+        return None
+    among = torch.zeros(len(names.queries), len(batch.answers), dtype=torch.bool)
+    for column, atom in enumerate(batch.answers):
+        among[names.number_of(atom), column] = True
+    return among
 
 
 def _statements(rows: Sequence[Row], batch: Batch, column: Mapping[str, int], names: AnswerNames) -> Statements:
@@ -204,7 +248,10 @@ def check_row(row: Row, names: AnswerNames) -> None:
 
     Raises: DataError that names the row.
     """
-    for said in (*(() if row.answer is None else (row.answer,)), *row.statements):
+    for number, answer in enumerate(row.answers):
+        if answer is not None and names.text_of(answer, number) is None:
+            raise DataError(names.explain_unknown(answer, row.origin, number))
+    for said in row.statements:
         if names.text_of(said) is None:
             raise DataError(names.explain_unknown(said, row.origin))
 

@@ -39,7 +39,7 @@ def calibrate(model: Model, dev: Sequence[Prepared]) -> bool:
         for one, own in zip(dev, scores, strict=True):
             rows = one.target >= 0
             if bool(rows.any()):
-                p = normalised(model.distribution(one.batch, own).p)[rows.to(log.device)]
+                p = normalised(one.of_items(model.distribution(one.batch, own).p))[rows.to(log.device)]
                 total = total - p.gather(1, one.target[rows].to(p.device)[:, None]).log().sum()
         return total / known
 

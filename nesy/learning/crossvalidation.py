@@ -96,7 +96,7 @@ def crossval(
     if read.data.redraw:
         raise TaskError(f"{read.folder}: rows that are redrawn in every epoch have no folds")
     source = open_data(read, data)
-    rows = [row for row in (*source.splits.train, *source.splits.dev) if row.answer is not None]
+    rows = [row for row in (*source.splits.train, *source.splits.dev) if row.is_answered]
     if not 2 <= folds <= len(rows) // 2:
         raise DataError(f"{len(rows)} rows can be cut into 2 to {len(rows) // 2} folds, not {folds}")
     if seeds < 1:
@@ -128,7 +128,8 @@ def stratified(rows: Sequence[Row], folds: int) -> list[int]:
     fold_of = [0] * len(rows)
     by_answer: dict[str, list[int]] = {}
     for number in permutation(len(rows), 0, "folds"):
-        by_answer.setdefault(str(rows[number].answer), []).append(number)
+        row = rows[number]
+        by_answer.setdefault(str(row.answers if row.further else row.answer), []).append(number)
     dealt = 0
     for answer in sorted(by_answer):
         for number in by_answer[answer]:

@@ -41,6 +41,17 @@ class Row:
     columns: Record
     origin: str
     statements: Mapping[str, bool] = field(default_factory=dict)  # instances of the query that hold, and that do not
+    further: tuple[Answer | None, ...] = ()  # where a task has several queries: the answers to those after the first
+
+    @property
+    def answers(self) -> tuple[Answer | None, ...]:
+        """The answer to each query."""
+        return (self.answer, *self.further)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether any answer is known."""
+        return any(answer is not None for answer in self.answers)
 
 
 def make_rows(records: Iterable[Located], data: DataTable, *, labelled: bool = True) -> list[Row]:
@@ -48,6 +59,9 @@ def make_rows(records: Iterable[Located], data: DataTable, *, labelled: bool = T
 
     Raises: DataError with the first few mistakes, and how many there are.
     """
+    records = list(records)
+    if labelled:
+        _check_columns(records, data)
     rows: list[Row] = []
     mistakes: list[str] = []
     for located in records:
@@ -63,13 +77,24 @@ def make_rows(records: Iterable[Located], data: DataTable, *, labelled: bool = T
     return rows
 
 
+def _check_columns(records: Sequence[Located], data: DataTable) -> None:
+    """A row may lack answers to some of several queries, but a column that none of them has is misspelt."""
+    known = {name for located in records for name in located.record} if data.answers else set()
+    for column in data.answers.values():
+        if records and column not in known:
+            near = near_name(column, known)
+            hint = f"; did you mean `{near}`?" if near else f"; they have {_listed(known)}"
+            raise DataError(f"{records[0].origin}: neither this row nor any other has the field `{column}`{hint}")
+
+
 def _row(located: Located, data: DataTable, labelled: bool) -> Row:
     record, origin = located.record, located.origin
     known = set(record)
-    apart = (data.answer, data.concepts, data.statements)
+    apart = (*data.answer_columns, data.concepts, data.statements)
     inputs = data.input or tuple(name for name in record if name not in apart)
     statements = _statements(record.get(data.statements), data.statements, origin) if labelled else MappingProxyType({})
-    for name in (*data.input, *((data.answer,) if labelled and not statements else ())):
+    needs_answer = labelled and not statements and not data.answers
+    for name in (*data.input, *((data.answer,) if needs_answer else ())):
         if name not in known:
             near = near_name(name, known)
             hint = f"; did you mean `{near}`?" if near else f"; the row has {_listed(known)}"
@@ -78,24 +103,29 @@ def _row(located: Located, data: DataTable, labelled: bool) -> Row:
     for name, value in payload.items():
         if value is None:
             raise DataError(f"{origin}: field `{name}`: expected a value, found null")
-    answer = _answer(record.get(data.answer), data, origin) if labelled else None
+    answer, *further = (
+        _answer(record.get(column), column, data, origin) if labelled else None for column in data.answer_columns
+    )
     concepts = _concepts(record.get(data.concepts), data.concepts, origin)
-    return Row(MappingProxyType(payload), answer, concepts, record, origin, statements)
+    return Row(MappingProxyType(payload), answer, concepts, record, origin, statements, tuple(further))
 
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(names)) or "no fields"
 
 
-def _answer(value: object, data: DataTable, origin: str) -> Answer | None:
-    """The answer as the rules call it; an explicit null means that it is not known."""
-    if value is None:
+def _answer(value: object, column: str, data: DataTable, origin: str) -> Answer | None:
+    """The answer as the rules call it; an explicit null means that it is not known.
+
+    So does an empty cell where there are several queries: CSV has no null.
+    """
+    if value is None or (data.answers and value == ""):
         return None
     if isinstance(value, bool):
         value = str(value).lower()
     if not isinstance(value, str | int | float):
-        raise DataError(f"{origin}: field `{data.answer}`: expected text or a number, found {show(value)}")
-    if not data.labels:
+        raise DataError(f"{origin}: field `{column}`: expected text or a number, found {show(value)}")
+    if not data.labels or (data.answers and str(value).strip() not in data.labels):
         return value
     text = str(value).strip()
     if text in data.labels:
@@ -103,7 +133,7 @@ def _answer(value: object, data: DataTable, origin: str) -> Answer | None:
     if text in data.labels.values():
         return text
     raise DataError(
-        f"{origin}: field `{data.answer}`: expected one of {_listed(data.labels)}, found {show(value)}"
+        f"{origin}: field `{column}`: expected one of {_listed(data.labels)}, found {show(value)}"
         " (the labels are named in [data.labels] of task.toml)"
     )
 

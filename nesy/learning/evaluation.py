@@ -46,7 +46,7 @@ def evaluate(
     folder = run.folder if isinstance(run, Run) else run_place(run)
     model, source, task = open_run(folder, device=device, data=data)
     rows = source.splits.of(split)
-    names = AnswerNames(model.query.atom)
+    names = AnswerNames.of(model)
     started = time.perf_counter()
     batches = prepare_all(model, rows, names, task)
     found = answered(model, batches, names, task.evaluation)

@@ -61,7 +61,7 @@ def labelled_records(path: Path, data: DataTable) -> list[Located]:
     kind = kind_of(path)
     if kind == ".txt":
         raise DataError(f"{path}: a .txt file has no answers; labelled rows come as .jsonl, .csv or .tsv")
-    if kind == ".jsonl" or _has_header(path, data.answer):
+    if kind == ".jsonl" or any(_has_header(path, column) for column in data.answer_columns):
         return read_records(path)
     return _headerless(path, data)
 
@@ -98,6 +98,8 @@ def _first_line(path: Path) -> str:
 
 def _headerless(path: Path, data: DataTable) -> list[Located]:
     columns = data.columns
+    if not columns and data.answers:
+        raise DataError(f"{path}: the first line names no column of an answer ({', '.join(data.answer_columns)})")
     if not columns:
         width = len(re.split("\t" if kind_of(path) == ".tsv" else ",", _first_line(path)))
         if width != 2:

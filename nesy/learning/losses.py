@@ -44,18 +44,27 @@ def means(parts: Sequence[Part], group: Group) -> Tensor:
     return total
 
 
-def answer_loss(out: Distribution, target: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Negative log-likelihood of each row whose answer is known.
+def answer_loss(out: Distribution, prepared: Prepared, smoothing: float = 0.0) -> Tensor:
+    """Negative log-likelihood of each known answer to each query.
 
-    Shapes: out.p [B, A], target [B] columns, negative where there is nothing to learn from -> [K]
+    Shapes: out.p [B, A] -> [K]
     Units: nats.
     """
+    target = prepared.target.to(out.p.device)
     known = target >= 0
-    log = out.p[known].clamp(min=SMALLEST).log()
+    log = prepared.of_items(out.p)[known].clamp(min=SMALLEST).log()
     loss = -log.gather(1, target[known][:, None]).squeeze(1)
     if smoothing:
-        loss = (1 - smoothing) * loss - smoothing * log.mean(dim=1)
+        loss = (1 - smoothing) * loss - smoothing * _evenly(log, known, prepared)
     return loss
+
+
+def _evenly(log: Tensor, known: Tensor, prepared: Prepared) -> Tensor:
+    """The mean over all answers that an item can have. Shapes: log [K, A], known [I] -> [K]"""
+    if prepared.among is None:
+        return log.mean(dim=1)
+    own = prepared.among.to(log).repeat(len(prepared), 1)[known]
+    return (log * own).sum(dim=1) / own.sum(dim=1)
 
 
 def concept_loss(model: Model, prepared: Prepared) -> list[Tensor]:

@@ -32,22 +32,22 @@ from nesy.reasoning import ground
 
 @torch.no_grad()
 def answer_all(model: Model, batches: Sequence[Prepared], names: AnswerNames) -> tuple[NDArray[np.float64], list[str]]:
-    """The distribution over answers of every row, normalised, in the rows' own order.
+    """The distribution over answers to each query of every row, normalised, in the rows' own order.
 
-    Shapes: -> [N, A], and the A answers as text
+    Shapes: -> [N, A], N items, those of a row beside each other, and the A answers as text
     """
     answers = sorted(names.atoms)
     column = {text: i for i, text in enumerate(answers)}
-    table = np.zeros((sum(map(len, batches)), len(answers)))
+    table = np.zeros((sum(len(prepared.target) for prepared in batches), len(answers)))
     was_training = model.training
     model.eval()
     for prepared in batches:
         out = model(prepared.batch)
         if not out.answers:
             continue
-        p = normalised(out.p.double()).cpu().numpy()
+        p = normalised(prepared.of_items(out.p.double())).cpu().numpy()
         columns = np.array([column[str(atom)] for atom in out.answers])
-        table[np.ix_(prepared.index.numpy(), columns)] = p
+        table[np.ix_(prepared.items.numpy(), columns)] = p
     model.train(was_training)
     return table, answers
 
@@ -55,6 +55,8 @@ def answer_all(model: Model, batches: Sequence[Prepared], names: AnswerNames) ->
 @dataclass(frozen=True, eq=False)
 class Answered:
     """The rows of a split with the model's answers and the known ones, in the rows' own order.
+
+    With several queries each row stands here once for each of them.
 
     Shapes: p [N, A] normalised, target [N]: -1 not known, -2 known and not derivable, else a column of the A answers
     """
@@ -77,7 +79,9 @@ def answered(model: Model, batches: Sequence[Prepared], names: AnswerNames, eval
     wanted = {name for name in evaluation.slices if any(name == known.name for known in model.core.predicates)}
     for prepared in batches:
         sliced = with_derived(model, prepared, wanted)
-        for number, row, own in zip(prepared.index.tolist(), sliced, prepared.target.tolist(), strict=True):
+        each = len(names.queries)
+        asked = (row for row in sliced for _ in range(each))
+        for number, row, own in zip(prepared.items.tolist(), asked, prepared.target.tolist(), strict=True):
             rows[number] = row
             target[number] = column[str(prepared.batch.answers[own])] if own >= 0 else own
     return Answered(p, target, answers, [row for row in rows if row is not None], seconds)
@@ -100,8 +104,18 @@ def metrics_of(
 ) -> Metrics:
     """All figures of answers that have been given."""
     metrics = summarise(found.p, found.target, found.answers, found.rows, names, split, evaluation)
+    each = len(names.queries)
+    queries = {
+        str(query): summarise(
+            found.p[number::each], found.target[number::each], found.answers, found.rows[number::each], names, split,
+            evaluation,
+        )
+        for number, query in enumerate(names.queries)
+        if each > 1
+    }  # fmt: skip
     return replace(
         metrics,
+        queries=queries,
         concepts=concept_accuracy(model, batches),
         statements=statement_figures(model, batches),
         answers_per_second=len(found.p) / found.seconds if found.seconds else 0.0,

@@ -96,6 +96,7 @@ class Metrics:
     answers_per_second: float = 0.0
     statements: StatementFigures | None = None
     confidence: Confidence | None = None  # of each row whose answer is known
+    queries: Mapping[str, Metrics] = field(default_factory=dict)  # of each by itself, where there are several
 
     @property
     def accuracy(self) -> float:
@@ -145,15 +146,17 @@ class Metrics:
                 for b in self.reliability
             ],
             "underivable": self.underivable,
+            "queries": {name: metrics.to_dict() for name, metrics in self.queries.items()},
             "coverage": [point.to_dict() for point in self.confidence.curve()] if self.confidence else [],
             "answers_per_second": round(self.answers_per_second, 1),
         }
 
     def __str__(self) -> str:
         """The figures as `nesy eval` prints them."""
-        width = max([12, *(len(name) for name in (*self.slices, *self.concepts))])
+        width = max([12, *(len(name) for name in (*self.queries, *self.slices, *self.concepts))])
+        apart = {name: metrics.overall for name, metrics in self.queries.items()}
         lines = [f"{self.split:<{width}}    rows  accuracy  log-loss     ece"]
-        for name, f in (("all", self.overall), *self.slices.items()):
+        for name, f in (("all", self.overall), *apart.items(), *self.slices.items()):
             lines.append(f"{name:<{width}} {f.rows:>7,}  {f.accuracy:8.2%}  {f.log_loss:8.4f}  {f.ece:6.4f}")
         for name, concept in self.concepts.items():
             lines.append(f"{name:<{width}} {concept.atoms:>7,}  {concept.accuracy:8.2%}  (concept)")

@@ -155,7 +155,7 @@ def label_objective(model: Model, settings: TrainingTable, group: Group = ALONE)
     """The loss of known answers and statements, and of known concepts and of constraints where they have a weight."""
 
     def loss(prepared: Prepared, out: Distribution) -> Tensor:
-        parts: list[Part] = [(1.0, [answer_loss(out, prepared.target.to(out.p.device), settings.smoothing)])]
+        parts: list[Part] = [(1.0, [answer_loss(out, prepared, settings.smoothing)])]
         if settings.concept_weight:
             parts.append((settings.concept_weight, concept_loss(model, prepared)))
         parts.append((1.0, [statement_loss(out, prepared.statements)]))

@@ -97,28 +97,40 @@ def overview(task: str | Path, *, data: str | Path | None = None, seed: int = 0,
 
     Raises: TaskError, DataError.
     """
-    splits = open_data(load_task(task), data, seed=seed).splits
+    read = load_task(task)
+    splits = open_data(read, data, seed=seed).splits
+    names = tuple(read.data.answers)
     found = [(name, rows) for name, rows in _named(splits) if rows]
     seen = {_identity(row) for row in splits.train}
     repeated = {name: sum(_identity(row) in seen for row in rows) for name, rows in found if name in ("dev", "test")}
-    return Overview(tuple(_overview(name, rows, examples) for name, rows in found), repeated)
+    return Overview(tuple(_overview(name, rows, examples, names) for name, rows in found), repeated)
 
 
 def _named(splits: Splits) -> Iterable[tuple[str, Sequence[Row]]]:
     return (("train", splits.train), ("dev", splits.dev), ("test", splits.test), ("unlabelled", splits.unlabelled))
 
 
-def _overview(name: str, rows: Sequence[Row], examples: int) -> SplitOverview:
-    answers = Counter(str(row.answer) for row in rows if row.answer is not None)
+def _overview(name: str, rows: Sequence[Row], examples: int, queries: Sequence[str]) -> SplitOverview:
+    answers = Counter(text for row in rows for text in _answers(row, queries))
     concepts = Counter(concept for row in rows for concept in row.concepts)
     step = max(1, len(rows) // examples) if examples else len(rows)
     shown = [
-        {"input": {k: _short(v) for k, v in row.payload.items()}, "answer": row.answer, "origin": row.origin}
+        {
+            "input": {k: _short(v) for k, v in row.payload.items()},
+            "answer": ", ".join(_answers(row, queries)) if queries else row.answer,
+            "origin": row.origin,
+        }
         for row in rows[::step][:examples]
     ]
-    unanswered = sum(row.answer is None for row in rows)
+    unanswered = sum(not row.is_answered for row in rows)
     columns = tuple(filter(None, (_column(field, rows) for field in rows[0].payload)))
     return SplitOverview(name, len(rows), dict(answers.most_common()), unanswered, concepts, columns, tuple(shown))
+
+
+def _answers(row: Row, queries: Sequence[str]) -> list[str]:
+    """The known answers of a row; with several queries, each with the query's name."""
+    known = [(i, answer) for i, answer in enumerate(row.answers) if answer is not None]
+    return [f"{queries[i]}={answer}" if queries else str(answer) for i, answer in known]
 
 
 def _column(name: str, rows: Sequence[Row]) -> Column | None:

@@ -41,7 +41,10 @@ def key(
 class TaskTable:
     """What is asked, and by which rules."""
 
-    query: str = key("The query that is learned and asked, such as `label(P)`; every answer is one of its instances.")
+    query: str | tuple[str, ...] = key(
+        "The query that is learned and asked, such as `label(P)`; every answer is one of its instances. Or several, "
+        "each of a predicate of its own."
+    )
     program: str = key("The rule file.", "program.nesy", is_path=True)
     description: str = key("One sentence for people, kept in the run's model card.", "")
 
@@ -65,6 +68,10 @@ class DataTable:
     columns: tuple[str, ...] = key("Names of the columns of CSV and TSV files without a header.", ())
     input: tuple[str, ...] = key("Columns that the encoder reads; empty means all but the answer and the concepts.", ())
     answer: str = key("Column of the answer.", "answer")
+    answers: Mapping[str, str] = key(
+        "With several queries: the column of each one's answer, by the query's predicate; by default one of its name.",
+        factory=dict,
+    )
     concepts: str = key("Column with the truth of neural predicates, where it is known.", "concepts")
     statements: str = key(
         "Column with atoms of the query that hold of the row or do not, learned beside its answer or in its place.",
@@ -76,6 +83,11 @@ class DataTable:
     holdout: float = key(
         "Share of the training rows that becomes dev when no dev rows are given.", 0.1, above=0.0, high=0.5
     )
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The columns that answers stand in."""
+        return tuple(self.answers.values()) or (self.answer,)
 
 
 @dataclass(frozen=True)

@@ -85,16 +85,17 @@ def find_shortcuts(
     is nothing to find: no neural predicate, no row with an answer, or too few rows answered rightly.
     """
     free = [name for name in sorted(model.core.neural) if name not in told]
-    known = [row for row in rows if row.answer is not None]
+    known = [row for row in rows if row.is_answered]
     chosen = [known[i] for i in permutation(len(known), seed, "shortcuts")[:_ROWS]]
     if not free or not chosen:
         return None
     model.eval()
     trial = _Trial(model, _batches(model, chosen, names, column))
     right = sum(trial.right(number, {}) for number in range(len(trial.batches)))
-    if right < _FEWEST_RIGHT * len(chosen):
+    answers = sum(trial.known)
+    if right < _FEWEST_RIGHT * answers:
         return None
-    allowed = len(chosen) - right + math.floor(_SLACK * len(chosen))
+    allowed = answers - right + math.floor(_SLACK * answers)
     seen = {name: trial.seen(name) for name in free}
     possible = (
         math.prod(_num_outcomes(model, name) ** len(outcomes) for name, outcomes in seen.items()) - 1
@@ -119,6 +120,7 @@ class _Trial:
 
     def __init__(self, model: Model, batches: Sequence[Prepared]):
         self.model, self.batches = model, batches
+        self.known = [int((one.target != -1).sum()) for one in batches]  # answers, of which a row may have several
         with torch.no_grad():
             self.scores = [model.scores(one.batch) for one in batches]
 
@@ -134,7 +136,7 @@ class _Trial:
 
     @torch.no_grad()
     def right(self, number: int, relabelling: Relabelling) -> int:
-        """How many rows of a batch are answered rightly."""
+        """How many answers of a batch are right."""
         one = self.batches[number]
         scores = {
             name: relabelled(score, relabelling[name]) if name in relabelling else score
@@ -146,13 +148,13 @@ class _Trial:
             return 0
         if not out.answers:
             return 0
-        return int((normalised(out.p).argmax(dim=1).cpu() == one.target).sum())
+        return int((normalised(one.of_items(out.p)).argmax(dim=1).cpu() == one.target).sum())
 
     def is_as_good(self, relabelling: Relabelling, allowed: int) -> bool:
-        """Whether no more than so many rows are wrong; most relabellings fail in the first batch."""
+        """Whether no more than so many answers are wrong; most relabellings fail in the first batch."""
         wrong = 0
-        for number, one in enumerate(self.batches):
-            wrong += len(one) - self.right(number, relabelling)
+        for number, known in enumerate(self.known):
+            wrong += known - self.right(number, relabelling)
             if wrong > allowed:
                 return False
         return True

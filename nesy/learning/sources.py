@@ -45,7 +45,8 @@ class DataSource:
                 texts = [
                     f"{name}={value}" for name, value in row.columns.items() if isinstance(value, str | int | float)
                 ]
-                digest.update(f"{row.answer}\t{texts}\t{sorted(row.statements.items())}\n".encode())
+                known = f"{row.answers if row.further else row.answer}\t{texts}\t{sorted(row.statements.items())}\n"
+                digest.update(known.encode())
         return digest.hexdigest()
 
 

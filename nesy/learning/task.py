@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from nesy.diagnostics import Diagnostic, Label, by_position
@@ -28,6 +28,7 @@ from nesy.learning.schema import (
 )
 from nesy.source import Source
 
+_PREDICATE = re.compile(r"\s*(?:not\s+)?([\w.]+)")  # of a query
 _LARGEST_TOML = 1 << 20  # bytes; a task.toml is written by hand, a larger file is something else
 
 
@@ -52,8 +53,9 @@ class Task:
         return self.folder / self.task.program
 
     @property
-    def query(self) -> str:
-        return self.task.query
+    def queries(self) -> tuple[str, ...]:
+        """What is asked: one query, or several."""
+        return (self.task.query,) if isinstance(self.task.query, str) else self.task.query
 
     def document(self) -> dict[str, Any]:
         """All tables with their values, as JSON data; `restore_task` reads it back."""
@@ -165,6 +167,7 @@ class _Reader:
         elif not isinstance(encoder.get("kind"), str):
             self._mistake("T102", ("encoder",), "the key `kind` of [encoder] is missing", 'say which: kind = "text"')
         self._data_source(tables["data"], document.get("data", {}))
+        tables["data"] = self._answers(tables["task"].query, tables["data"])
         return Task(folder=self.folder, encoder=MappingProxyType(dict(encoder)), **tables)
 
     def _data_source(self, data: DataTable, written: object) -> None:
@@ -181,6 +184,27 @@ class _Reader:
         elif not data.generator and (data.redraw or data.options):
             name = "redraw" if data.redraw else "options"
             self._mistake("T107", ("data", name), f"`{name}` is for a generator, and [data] names none", "take it out")
+
+    def _answers(self, query: str | tuple[str, ...], data: DataTable) -> DataTable:
+        """The table of data with a column for the answer to each of several queries."""
+        if isinstance(query, str):
+            if data.answers:
+                self._mistake(
+                    "T107",
+                    ("data", "answers"),
+                    "`answers` is for several queries, and [task] names one",
+                    "say `answer`",
+                )
+            return data
+        names = [found[1] if (found := _PREDICATE.match(text)) else text for text in query]
+        if not names or len(set(names)) < len(names):
+            self._mistake(
+                "T104", ("task", "query"), "`query` must be one query, or several of a predicate of its own each"
+            )
+        for name in data.answers:
+            if name not in names:
+                self._unknown(("data", "answers", name), name, names, "the queries are of")
+        return replace(data, answers=MappingProxyType({name: data.answers.get(name, name) for name in names}))
 
     def _table(self, name: str, schema: type, written: object) -> Any:
         if not isinstance(written, dict):
@@ -301,6 +325,8 @@ def _placeholder(spec: Field[Any]) -> Any:
 
 
 def _fits(hint: Any, value: object) -> bool:
+    if get_origin(hint) is UnionType:
+        return any(_fits(part, value) for part in get_args(hint))
     if hint in (bool, str):
         return isinstance(value, hint)
     if hint in (int, float):
@@ -317,6 +343,8 @@ def expectation(hint: Any) -> str:
     if get_origin(hint) is Literal:
         *most, last = (f'"{option}"' for option in get_args(hint))
         return f"{', '.join(most)} or {last}" if most else last
+    if get_origin(hint) is UnionType:
+        return " or ".join(map(expectation, get_args(hint)))
     if get_origin(hint) is tuple:
         return "a list of texts"
     if get_args(hint)[1:] == (Any,):

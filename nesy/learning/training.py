@@ -152,7 +152,7 @@ class _Training:
         group, task, source = Group.current(), self.task, self.source
         with torch.random.fork_rng(devices=[self.place] if self.place.type == "cuda" else []):
             model = build_model(task, source, self.seed).to(self.place)
-            names = AnswerNames(model.query.atom)
+            names = AnswerNames.of(model)
             identity = training_identity(task, model.program, source, self.seed, self.extension, group.size)
             state = StateFile.beside(self.folder, identity)
             batches = TrainingBatches(model, self._rows, source.redraws, task.training, self.seed, names, report, group)
@@ -241,7 +241,7 @@ def build_model(task: Task, source: DataSource, seed: int) -> Model:
         encoder = build(len(rows))
     except DataError as error:
         raise DataError(f"{rows[_first_bad(build, len(rows)) - 1].origin}: {error}") from None
-    return Model(program, encoder, task.query)
+    return Model(program, encoder, task.task.query)
 
 
 def _first_bad(build: Callable[[int], Encoder], count: int) -> int:

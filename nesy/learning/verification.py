@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from nesy import run_folder
+from nesy.answer import Answer
 from nesy.errors import InconsistentError
 from nesy.learning.data import Row
 from nesy.learning.evaluation import open_run
@@ -82,7 +84,7 @@ def verify(
     smt2: str | Path | None = None,
     progress: bool = True,
 ) -> Verification:
-    """Check the best answer of every row of a split by Z3, from the rules and its proof's leaves alone.
+    """Check the best answer of every row of a split, to each query, by Z3: from the rules and its proof's leaves alone.
 
     With `smt2`, the script of each certificate is written into that folder, for another solver to check; without, only
     that of a failed one, into the folder one is in.
@@ -100,10 +102,10 @@ def verify(
     with reporter(progress) as report:
         report.stage("checking", len(rows))
         for number, row in enumerate(rows):
-            verdict, cost, unchecked = _check(model, row, number, scripts)
-            verdicts[verdict] += 1
-            seconds += cost
-            listed += unchecked
+            for verdict, cost, unchecked in _check(model, row, f"{number:05}", scripts):
+                verdicts[verdict] += 1
+                seconds += cost
+                listed += unchecked
             report.step(1)
     return Verification(
         split,
@@ -114,18 +116,27 @@ def verify(
     )
 
 
-def _check(model: Model, row: Row, number: int, scripts: Path | None) -> tuple[str, list[float], list[Unchecked]]:
-    """The verdict on a row's best answer, what it cost, and an entry if it was not confirmed."""
+_Checked: TypeAlias = tuple[str, list[float], list[Unchecked]]
+
+
+def _check(model: Model, row: Row, name: str, scripts: Path | None) -> Iterator[_Checked]:
+    """The verdict on a row's best answer to each query, what it cost, and an entry if it was not confirmed."""
     try:
-        answer = model.ask(row.payload)
+        parts = model.ask(row.payload).parts
     except InconsistentError:
-        return "impossible", [], []
+        yield "impossible", [], []
+        return
+    for number, answer in enumerate(parts):
+        yield _certified(answer, row, name if len(parts) == 1 else f"{name}-{number}", scripts)
+
+
+def _certified(answer: Answer, row: Row, name: str, scripts: Path | None) -> _Checked:
     certificate = answer.certify()
     if certificate is None:
         return "unknown", [], [Unchecked(row.origin, answer.best.text, "unknown", "no proof was found")]
     script = None
     if scripts is not None or certificate.verdict == "failed":  # a failed one always leaves what reproduces it
-        script = (scripts or Path()) / f"{'' if scripts else 'failed-'}{number:05}.smt2"
+        script = (scripts or Path()) / f"{'' if scripts else 'failed-'}{name}.smt2"
         run_folder.write_text(script, certificate.smt2)
     if certificate.verdict == "checked":
         return "checked", [certificate.seconds], []

@@ -39,7 +39,7 @@ def model_that_says(mood: Path, log_odds: float, num_right: int, num_rows: int) 
         readout.get_parameter("weight").zero_()
         readout.get_parameter("bias").copy_(torch.tensor([log_odds, 0.0]))
     rows_read = [*source.splits.train, *source.splits.dev]
-    return model, prepare_all(model, rows_read, AnswerNames(model.query.atom), task)
+    return model, prepare_all(model, rows_read, AnswerNames.of(model), task)
 
 
 def test_the_temperature_makes_answers_as_sure_as_they_are_right(mood: Path) -> None:

@@ -144,7 +144,7 @@ def test_inputs_without_answers_teach_the_constraints(
 def test_the_loss_of_statements_is_that_of_each_for_itself() -> None:
     model = Model(Program.from_text(PROGRAM.replace(":- on(I), on(J), I < J.", "").replace("lit", "lit(I)")
                                     .replace("on(_)", "on(I)")), Sure(ODDS))  # fmt: skip
-    names = AnswerNames(model.query.atom)
+    names = AnswerNames.of(model)
     rows = [
         Row({"items": [0, 1]}, None, {}, {}, "a", {"lit(0)": True, "lit(1)": False}),
         Row({"items": [2]}, None, {}, {}, "b", {"2": False, "lit(0)": True}),  # item 0 is not there: nothing to learn

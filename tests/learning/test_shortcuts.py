@@ -67,7 +67,7 @@ def found(
     program: str, rows: Sequence[tuple[Sequence[int], str]], told: frozenset[str] = frozenset()
 ) -> Shortcuts | None:
     model = Model(Program.from_text(program), Given())
-    names = AnswerNames(model.query.atom)
+    names = AnswerNames.of(model)
     made = [Row({"values": list(values)}, answer, {}, {}, f"row {i}") for i, (values, answer) in enumerate(rows)]
     return find_shortcuts(model, made, names, seed=0, told=told, column="text")
 
@@ -155,7 +155,7 @@ def test_of_many_values_exchanges_merges_and_shifts_are_tried(rule: str, is_shor
     model = Model(Program.from_text(program), Wide())
     answers = [(a, b, a + b if not is_shortcut else (a - b) ** 2) for a in range(3) for b in range(3)]
     rows = [Row({"values": [a, b]}, answer, {}, {}, "row") for a, b, answer in answers]
-    shortcuts = find_shortcuts(model, rows, AnswerNames(model.query.atom), seed=0, told=frozenset(), column="text")
+    shortcuts = find_shortcuts(model, rows, AnswerNames.of(model), seed=0, told=frozenset(), column="text")
     assert shortcuts is not None
     assert shortcuts.possible == 9**3 - 1 and shortcuts.tried < shortcuts.possible
     # Differences stay where all values are shifted (by 1 to 6) or turned around (within 0..2, or 0..8).

@@ -50,7 +50,7 @@ def message(folder: Path) -> str:
 
 def test_a_good_file_gives_its_values_and_defaults(tmp_path: Path) -> None:
     task = load_task(folder_with(tmp_path, GOOD))
-    assert task.query == "label(L)"
+    assert task.queries == ("label(L)",)
     assert task.training.epochs == 3
     assert task.training.batch_size == 64
     assert dict(task.data.labels) == {"0": "negative", "1": "positive"}

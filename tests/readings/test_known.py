@@ -59,7 +59,7 @@ def test_a_batch_of_known_samples_answers_as_a_new_one_does() -> None:
     program = parse_program(SENTENCES)
     texts = ["it was not good", "a b", "never not c", "a b"]
     samples = [sample_of(text) for text in texts]
-    known = KnownSamples(program, program.queries[0], Structures())
+    known = KnownSamples(program, program.queries[:1], Structures())
     known.read(samples[:2], texts[:2])
     known.read(samples[2:3], texts[2:3])
     reading = known.read(samples, texts)
@@ -77,7 +77,7 @@ def test_a_batch_of_known_samples_answers_as_a_new_one_does() -> None:
 
 def test_the_least_recently_used_samples_go_first() -> None:
     program = parse_program(SENTENCES)
-    known = KnownSamples(program, program.queries[0], Structures(), most=2)
+    known = KnownSamples(program, program.queries[:1], Structures(), most=2)
     for text in ("a", "b c", "a", "d e f", "a"):
         known.read([sample_of(text)], [text])
     assert len(known) == 2 and known.structures.counts.misses == 3
@@ -89,7 +89,7 @@ def test_impossible_evidence_is_named_by_the_sample_it_was_given_as() -> None:
     program = parse_program(
         "#input seen(thing). #neural good(X) :- seen(X). all :- good(a). #evidence all. #query good(X)."
     )
-    known = KnownSamples(program, program.queries[0], Structures())
+    known = KnownSamples(program, program.queries[:1], Structures())
     rows = [{Signature("seen", 1): [(Symbol(name),)]} for name in ("a", "b")]
     known.read(rows[:1], ["a"])
     with pytest.raises(InconsistentError, match="evidence `all` holds in no world in sample 1"):

@@ -22,7 +22,7 @@ _MOST_SLICES = 20
 
 def model_card(run: Run, task: Task, model: Model) -> str:
     """The card as Markdown."""
-    description = task.task.description or f"Answers `{task.query}`."
+    description = task.task.description or f"Answers {' and '.join(f'`{query}`' for query in task.queries)}."
     parts = [
         _metadata(run),
         f"# {run.task}",

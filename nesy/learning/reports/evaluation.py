@@ -75,6 +75,7 @@ def evaluation_page(metrics: Metrics, subject: Subject, mistakes: Sequence[Mista
         f"<div class=row>{_reliability(metrics)}{_coverage(metrics)}</div>",
         "<h2>What was taken for what</h2>",
         _confusion(metrics.confusion),
+        _queries(metrics),
         _slices(metrics),
         _concepts(metrics),
         _mistakes(metrics, mistakes),
@@ -173,6 +174,15 @@ def _confusion(table: Mapping[str, Mapping[str, int]]) -> str:
     if len(names) > _MOST_ANSWERS:
         return f"<p class=soft>{len(names):,} answers; the commonest confusions:</p>{listed}"
     return f"<div class=row><div class=wide>{matrix_plot(table, 'true', 'answered')}</div><div>{listed}</div></div>"
+
+
+def _queries(metrics: Metrics) -> str:
+    if not metrics.queries:
+        return ""
+    parts = [(name, own.overall) for name, own in metrics.queries.items()]
+    rows = [(f"<code>{escape(name)}</code>", *_figures(figures)) for name, figures in parts]
+    head = ("query", "rows", "accuracy, with its 95 % interval", "log-loss", "Brier", "ECE")
+    return f"<h2>Queries</h2><div class=wide>{_table(head, rows)}</div>"
 
 
 def _slices(metrics: Metrics) -> str:

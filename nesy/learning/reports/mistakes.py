@@ -10,6 +10,7 @@ import numpy as np
 
 from nesy.answer import Explanation
 from nesy.errors import NesyError
+from nesy.language.core import Atom
 from nesy.learning.batches import AnswerNames
 from nesy.learning.measure import Answered
 from nesy.model import Model
@@ -36,26 +37,26 @@ def surest_mistakes(model: Model, found: Answered, names: AnswerNames, most: int
     order = wrong[np.argsort(-found.p[wrong].max(axis=1), kind="stable")]
     mistakes = []
     for number in order[:most].tolist():
-        row, own = found.rows[number], int(found.target[number])
+        row, own, query = found.rows[number], int(found.target[number]), number % len(names.queries)
         given = int(found.p[number].argmax())
         mistakes.append(
             Mistake(
                 origin=row.origin,
                 input=row.payload,
-                truth=names.short(found.answers[own]) if own >= 0 else str(row.answer),
+                truth=names.short(found.answers[own]) if own >= 0 else str(row.answers[query]),
                 given=names.short(found.answers[given]),
                 chance=float(found.p[number, given]),
                 chance_of_truth=float(found.p[number, own]) if own >= 0 else 0.0,
-                explanation=_explained(model, row.payload),
+                explanation=_explained(model, row.payload, names.queries[query]),
             )
         )
     return mistakes
 
 
-def _explained(model: Model, payload: Mapping[str, Any]) -> Explanation | None:
-    """Why the most probable answer was given; None where constraints leave the input none."""
+def _explained(model: Model, payload: Mapping[str, Any], query: Atom) -> Explanation | None:
+    """Why the most probable answer to a query was given; None where constraints leave the input none."""
     try:
-        answer = model.ask(payload)
-        return answer.explain() if len(answer) else None
+        parts = model.ask(payload).parts
+        return next((part.explain() for part in parts if part.best.atom.signature == query.signature), None)
     except NesyError:
         return None

@@ -23,11 +23,11 @@ _MOST = 8_192  # samples: a sentence of twenty words takes some 20 kB
 
 
 class KnownSamples:
-    """The samples of one program and one query, the least recently used ones dropped beyond `most`."""
+    """The samples of one program and its queries, the least recently used ones dropped beyond `most`."""
 
-    def __init__(self, program: CoreProgram, query: Query, structures: Structures, most: int = _MOST):
+    def __init__(self, program: CoreProgram, queries: Sequence[Query], structures: Structures, most: int = _MOST):
         self.program = program
-        self.query = query
+        self.queries = tuple(queries)
         self.structures = structures
         self.most = most
         self._kept: OrderedDict[Hashable, tuple[Piece, Template]] = OrderedDict()
@@ -45,9 +45,9 @@ class KnownSamples:
         new = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in self._kept}
         self.structures.repeat(len(keys) - len(new))
         if new:
-            graph = ground(self.program, list(new.values()), queries=(self.query,), limits=Limits())
+            graph = ground(self.program, list(new.values()), queries=self.queries, limits=Limits())
             if graph.impossible:  # the message is to number the samples as they were given
-                return exact(ground(self.program, samples, queries=(self.query,), limits=Limits()))
+                return exact(ground(self.program, samples, queries=self.queries, limits=Limits()))
             pieces = cut(graph)
             templates = templates_of(self.program, pieces, Budget(), self.structures)
             self._kept.update(zip(new, zip(pieces, templates, strict=True), strict=True))
