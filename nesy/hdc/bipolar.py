@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn, final
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nesy.hdc.kernels import column_sums, elementwise_product, hamming_distances, integer_products
-from nesy.hdc.model import VSA, HypervectorError, Law, all_pairs, check_temperature, cosine, pair_cosine
+from nesy.hdc.model import VSA, HypervectorError, Law, all_pairs, check_temperature, cosine, exact_cosine, pair_cosine
 from nesy.hdc.packed import counts_of, majority, pack_signs, rotate, unpack, words_for
 from nesy.hdc.rows import grouped_run_sums, num_runs, packed_run_planes, row_sums
 
@@ -130,6 +131,12 @@ class MAP(VSA):
         bit counts of their signs; exact.
         Raises: HypervectorError where those many are not all 1 and -1
         """
+        return self._compared(a, b, cosine)
+
+    def exact_similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        return self._compared(a, b, exact_cosine)
+
+    def _compared(self, a: Tensor, b: Tensor, cosines: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         self._check_width(a)
         self._check_width(b)
         if a.dtype is torch.int8 and b.dtype is torch.int8:
@@ -140,7 +147,7 @@ class MAP(VSA):
             return integer_products(x, y.T).to(torch.float32).div_(self.dim).reshape(shape)
         dtype = torch.promote_types(a.dtype, b.dtype)
         dtype = dtype if dtype.is_floating_point else torch.float32
-        return cosine(a.to(dtype), b.to(dtype))
+        return cosines(a.to(dtype), b.to(dtype))
 
     def _bits(self, signs: Tensor) -> Tensor:
         """A set bit for each 1 of int8 signs on the CPU, in words. Shapes: [V, D] -> int64 [V, W]"""

@@ -114,7 +114,7 @@ class Codebook(nn.Module):
         """The k most similar items, best first. Shapes: query [*B, D]"""
         if not 1 <= k <= len(self):
             raise HypervectorError(f"k must be in 1..{len(self)}, the size of the codebook, not {k}")
-        similarity, index = self.similarity(query).topk(k, dim=-1)
+        similarity, index = self.model.exact_similarity(query, self.vectors).topk(k, dim=-1)
         return Nearest(index, similarity, self.names)
 
     def cleanup(self, query: Tensor, temperature: float | None = None) -> Tensor:
@@ -124,7 +124,7 @@ class Codebook(nn.Module):
         Gradient: with a temperature, to the query and to a learned codebook; without, none to the query.
         """
         if temperature is None:
-            return self.vectors[self.similarity(query).argmax(-1)]
+            return self.model.cleanup(query, self.vectors)
         check_temperature(temperature)
         vectors = self.vectors
         weights = torch.softmax(self.model.similarity(query, vectors) / temperature, -1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nesy.hdc.kernels import elementwise_product
-from nesy.hdc.model import VSA, HypervectorError, Law, cosine, pair_cosine
+from nesy.hdc.model import VSA, HypervectorError, Law, cosine, exact_cosine, pair_cosine
 from nesy.hdc.rows import grouped_run_sums
 
 
@@ -72,11 +72,15 @@ class FHRR(VSA):
     def similarity(self, a: Tensor, b: Tensor) -> Tensor:
         """The real part of the cosine; of many complex64 hypervectors in fixed point (see `cosines` for how exact)."""
         self.check(a, b)
-        return cosine(as_real(a), as_real(b))
+        return cosine(_as_real(a), _as_real(b))
+
+    def exact_similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        self.check(a, b)
+        return exact_cosine(_as_real(a), _as_real(b))
 
     def pair_similarity(self, a: Tensor, b: Tensor) -> Tensor:
         self.check(a, b)
-        return pair_cosine(as_real(a), as_real(b))
+        return pair_cosine(_as_real(a), _as_real(b))
 
     def latent(self, *shape: int, device: torch.device | str = "cpu") -> Tensor:
         """Angles in radians, uniform on the circle."""
@@ -105,8 +109,6 @@ class FHRR(VSA):
         return torch.float32 if self.dtype is torch.complex64 else torch.float64
 
 
-def as_real(a: Tensor) -> Tensor:
-    """Real and imaginary parts side by side; real numbers as they are. Shapes: complex [*B, D] -> [*B, 2 D]"""
-    if not a.is_complex():
-        return a
+def _as_real(a: Tensor) -> Tensor:
+    """Real and imaginary parts side by side. Shapes: complex [*B, D] -> [*B, 2 D]"""
     return torch.view_as_real(a.resolve_conj()).flatten(-2)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nesy.errors import NesyError
-from nesy.hdc.fixed_point import cosines
+from nesy.hdc.fixed_point import cosines, float_cosines
 from nesy.hdc.rows import bag_sums, num_runs, run_members
 
 # Numbers gathered at a time where runs are bound one by one.
@@ -120,6 +120,10 @@ class VSA(ABC):
         Shapes: [*A, D], [*B, D] -> [*A, *B], float
         """
 
+    def exact_similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        """As `similarity`, but never in fixed point: tells apart what lies close together. Shapes: as `similarity`"""
+        return self.similarity(a, b)
+
     @abstractmethod
     def pair_similarity(self, a: Tensor, b: Tensor) -> Tensor:
         """Row by row, not all pairs. Shapes: [*B, D], [*B, D] (broadcast) -> float [*B]"""
@@ -186,7 +190,7 @@ class VSA(ABC):
 
     def cleanup(self, noisy: Tensor, items: Tensor) -> Tensor:
         """The most similar of the items. Shapes: noisy [*B, D], items [V, D] -> [*B, D]"""
-        similarity = self.similarity(noisy, items)
+        similarity = self.exact_similarity(noisy, items)
         if not similarity.shape[-1]:
             raise HypervectorError("a cleanup needs at least one item")
         return items[similarity.argmax(-1)]
@@ -314,6 +318,12 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     """Cosine of all pairs of real vectors (see `cosines`). Shapes: [*A, D], [*B, D] -> [*A, *B]"""
     x, y, shape = all_pairs(a, b)
     return cosines(x, y).reshape(shape)
+
+
+def exact_cosine(a: Tensor, b: Tensor) -> Tensor:
+    """As `cosine`, in floats. Shapes: [*A, D], [*B, D] -> [*A, *B]"""
+    x, y, shape = all_pairs(a, b)
+    return float_cosines(x, y).reshape(shape)
 
 
 def pair_cosine(a: Tensor, b: Tensor) -> Tensor:

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from nesy.hdc.binary import BSC
 from nesy.hdc.bipolar import MAP
-from nesy.hdc.fhrr import FHRR, as_real
-from nesy.hdc.fixed_point import float_cosines
+from nesy.hdc.fhrr import FHRR
 from nesy.hdc.hrr import HRR
-from nesy.hdc.model import VSA, HypervectorError, all_pairs
+from nesy.hdc.model import VSA, HypervectorError
 from nesy.hdc.vtb import VTB
 
 
@@ -228,12 +227,7 @@ class FractionalPower(nn.Module):
         return self.model.power(self.model.realize(self.latent), values / self.bandwidth)
 
     def decode(self, vectors: Tensor, candidates: Tensor) -> Tensor:
-        """The most similar of the candidate numbers, compared in floats as they may lie close together.
-
-        Shapes: [*B, D], [V] -> [*B]
-        """
-        self.model.check(vectors)
+        """The most similar of the candidate numbers. Shapes: [*B, D], [V] -> [*B]"""
         if candidates.ndim != 1 or not len(candidates):
             raise HypervectorError(f"candidates are one or more numbers [V], got the shape {list(candidates.shape)}")
-        x, y, shape = all_pairs(as_real(vectors), as_real(self(candidates)))
-        return candidates[float_cosines(x, y).reshape(shape).argmax(-1)]
+        return candidates[self.model.exact_similarity(vectors, self(candidates)).argmax(-1)]

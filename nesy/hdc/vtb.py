@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from nesy.hdc.model import VSA, HypervectorError, Law, cosine, pair_cosine, unit
+from nesy.hdc.model import VSA, HypervectorError, Law, cosine, exact_cosine, pair_cosine, unit
 
 
 @final
@@ -76,6 +76,10 @@ class VTB(VSA):
         """Cosine."""
         self.check(a, b)
         return cosine(a, b)
+
+    def exact_similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        self.check(a, b)
+        return exact_cosine(a, b)
 
     def pair_similarity(self, a: Tensor, b: Tensor) -> Tensor:
         self.check(a, b)

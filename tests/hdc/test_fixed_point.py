@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nesy.hdc import FHRR, HRR, fixed_point
+from nesy.hdc import FHRR, HRR, Codebook, fixed_point
 from nesy.hdc.fixed_point import THREE_PRODUCTS, TWO_PRODUCTS, Form, cosines, fixed_point_cosines, float_cosines
 from nesy.hdc.kernels import integer_products
 
@@ -161,3 +161,14 @@ def test_the_largest_digits_do_not_overflow_the_longest_sum(form: Form) -> None:
     ones = torch.ones(2, 1 << 17)
     found = fixed_point_cosines(ones, ones, form)
     assert found is not None and (found - 1).abs().max() < 0.01 / math.sqrt(1 << 17)
+
+
+@FORMS
+def test_codebooks_and_cleanups_tell_apart_what_fixed_point_cannot(form: Form, monkeypatch) -> None:
+    monkeypatch.setattr(fixed_point, "form_of_processor", lambda: form)
+    vsa = FHRR(2048, 1)
+    close = vsa.power(vsa.random(1)[0], torch.arange(500) * 0.001)  # neighbours are 1.6e-6 from alike
+    book = Codebook.of(vsa, 500, close)
+    assert torch.equal(book.nearest(close[40:460]).index[:, 0], torch.arange(40, 460))
+    assert torch.equal(book.cleanup(close[40:460]), close[40:460])
+    assert torch.equal(vsa.cleanup(close[40:460], close), close[40:460])
