@@ -21,6 +21,14 @@ def field_of(payload: Payload, name: str) -> Any:
     raise DataError(f"the encoder reads the field `{name}`, which the input does not have: {hint}")
 
 
+def text_of(payload: Payload, name: str) -> str:
+    """A field that must hold a text. Raises: DataError"""
+    text = field_of(payload, name)
+    if not isinstance(text, str):
+        raise DataError(f"field `{name}`: expected a text, found {text!r:.60}")
+    return text
+
+
 def rows_of(payload: Payload, signatures: Iterable[Signature]) -> dict[Signature, list[tuple[Value, ...]]]:
     """Facts that an input brings along itself: a field named as an `#input` predicate holds its rows.
 

@@ -11,8 +11,7 @@ What a key of a neural predicate means: `p(T)` with a number is word T of the te
 word W wherever it stands, without context; `p(V, W)` with two texts is the pair of these words, each bound with a
 random hypervector for its role; `p` without a key is the whole text.
 
-With `against`, an input has two texts: `token` are the words of the first (`field`), and `edit(Index, Old, New)` says
-where and how the second differs. A question is then typed as FIRST => SECOND.
+With `against`, an input has two texts (`fields`): keys are about the first, and pairs are of words of both.
 """
 
 from __future__ import annotations
@@ -34,17 +33,13 @@ from nesy.language.values import Value
 from nesy.perception.encoder import Facts, Interface, Keys, Payload, Sighting, WordEncoder
 from nesy.perception.influence import Influence, Members, influence
 from nesy.perception.options import read_options, within
-from nesy.perception.payloads import field_of, rows_of
 from nesy.perception.readout import ReadoutName, make_readouts
-from nesy.perception.text.edits import Edit, edits
+from nesy.perception.text.fields import TextFields, pair_sighting
 from nesy.perception.text.layout import MOST_PIECES, Layout, Reading, not_in_text
 from nesy.perception.text.neighbours import bundle_neighbours
 from nesy.perception.text.tokenizer import Pieces
 from nesy.perception.text.words import Words, split_words
 
-_TOKEN: Final = Signature("token", 2)
-_EDIT: Final = Signature("edit", 3)
-_BETWEEN: Final = "=>"  # the two texts of a typed question
 _MOST_CACHED: Final = 100_000  # texts
 _HINT: Final = 0.3  # scale at the start: where tanh still learns, and neighbours are a hint beside the word itself
 
@@ -67,6 +62,11 @@ class TextOptions:
     word_dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.95))
     longest: int = dataclasses.field(default=512, metadata=within(1, 100_000))
 
+    @property
+    def fields(self) -> TextFields:
+        """The texts of an input."""
+        return TextFields(self.field, self.against, self.lowercase, self.longest)
+
 
 @final
 class TextEncoder(WordEncoder):
@@ -86,6 +86,7 @@ class TextEncoder(WordEncoder):
     ):
         super().__init__()
         self.options, self.pieces, self.seed = options, pieces, seed
+        self.fields = options.fields
         self.num_scores = dict(num_scores)
         self.inputs = tuple(inputs)
         self.model = MAP(options.dim, seed=seed, dtype=torch.float32)
@@ -106,19 +107,8 @@ class TextEncoder(WordEncoder):
         cls, options: Mapping[str, Any], interface: Interface, payloads: Sequence[Payload], seed: int
     ) -> TextEncoder:
         chosen = read_options(TextOptions, options, "text")
-        if _TOKEN not in interface.inputs:
-            known = ", ".join(map(str, interface.inputs)) or "none"
-            raise TaskError(
-                f"the text encoder supplies {_TOKEN}, which the program does not declare (its inputs: {known}): "
-                "add `#input token(index, word).`"
-            )
-        if bool(chosen.against) != (_EDIT in interface.inputs):
-            raise TaskError(
-                f"the option `against` of [encoder] names a second text, and `#input {_EDIT.name}(index, old, new).` "
-                "says how it differs from the first: a task has both or neither"
-            )
-        fields = [name for name in (chosen.field, chosen.against) if name]
-        texts = (_text_of(payload, name) for payload in payloads for name in fields)
+        chosen.fields.check("text", interface.inputs)
+        texts = (text for payload in payloads for text in chosen.fields.texts(payload))
         words = (word for text in texts for word in split_words(text, chosen.lowercase).words)
         pieces = Pieces.train(words, chosen.vocabulary)
         has_pairs = any(len(neural.key) == 2 for neural in interface.neural.values())
@@ -147,15 +137,10 @@ class TextEncoder(WordEncoder):
         }
 
     def facts(self, payload: Payload) -> Facts:
-        words = self._read(payload).words.words
-        own = rows_of(payload, (signature for signature in self.inputs if signature not in (_TOKEN, _EDIT)))
-        found = {**own, _TOKEN: list(enumerate(words))}
-        if self.options.against:
-            found[_EDIT] = [*self._edits(payload)]
-        return found
+        return self.fields.facts(payload, self.inputs, lambda text: self._read(text).words)
 
     def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
-        layout = Layout.of([self._read(payload) for payload in payloads], requests, self.pieces)
+        layout = Layout.of([self._first(payload) for payload in payloads], requests, self.pieces)
         vectors = self._hypervectors(layout)
         scores = {}
         for name, rows in layout.rows.items():
@@ -163,8 +148,8 @@ class TextEncoder(WordEncoder):
         return scores
 
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
-        text = _text_of(payload, self.options.field)
-        words = self._read(payload).words
+        text, *_ = self.fields.texts(payload)
+        words = self._read(text).words
         match key:
             case ():
                 return Sighting(text, 0, len(text))
@@ -173,21 +158,16 @@ class TextEncoder(WordEncoder):
             case (str(word),) if word in words.words:
                 start, end = words.spans[words.words.index(word)]
             case (str(old), str(new)) if self.options.against:
-                return Sighting(f"{old} {_BETWEEN} {new}")
+                return pair_sighting(old, new)
             case _:
                 raise DataError(not_in_text(predicate, key))
         return Sighting(text[start:end], start, end)
 
     def payload_of(self, typed: str) -> Payload:
-        if not self.options.against:
-            return {self.options.field: typed}
-        first, between, second = typed.partition(_BETWEEN)
-        if not between:
-            raise DataError(f"two texts are read, typed as FIRST {_BETWEEN} SECOND: {typed[:60]!r}")
-        return {self.options.field: first.strip(), self.options.against: second.strip()}
+        return self.fields.payload_of(typed)
 
     def words(self, payload: Payload) -> Sequence[str]:
-        return self._read(payload).words.words
+        return self._first(payload).words.words
 
     def spell(self, words: Sequence[str]) -> Callable[[], Tensor]:
         readings = [Reading.of(Words((word,), ((0, len(word)),)), self.pieces) for word in words]
@@ -205,7 +185,7 @@ class TextEncoder(WordEncoder):
         return self.piece_vectors
 
     def influence(self, payload: Payload, predicate: str, key: tuple[Value, ...], outcome: int) -> Influence | None:
-        reading = self._read(payload)
+        reading = self._first(payload)
         keys = {predicate: Keys(np.zeros(1, dtype=np.int64), [key])}
         layout = Layout.of([reading], keys, self.pieces)
         bound = self._bound(layout)
@@ -268,35 +248,19 @@ class TextEncoder(WordEncoder):
         """Words as hypervectors. Shapes: [*B, rank] -> [*B, D]"""
         return words if self.lift is None else words @ self.lift
 
-    def _edits(self, payload: Payload) -> list[Edit]:
-        first, second = (self._read(payload, name).words.words for name in (self.options.field, self.options.against))
-        return edits(first, second)
+    def _first(self, payload: Payload) -> Reading:
+        """The text that the keys of neural predicates are about."""
+        return self._read(self.fields.texts(payload)[0])
 
-    def _read(self, payload: Payload, name: str = "") -> Reading:
-        text = _text_of(payload, name or self.options.field)
+    def _read(self, text: str) -> Reading:
         found = self._readings.get(text)
         if found is not None:
             self._readings.move_to_end(text)
             return found
-        words = split_words(text, self.options.lowercase)
-        if len(words) > self.options.longest:
-            raise DataError(
-                f"a text has {len(words):,} words, more than the {self.options.longest:,} that the option `longest` "
-                f"of [encoder] allows: {text[:40]!r}..."
-            )
-        if not len(words):
-            raise DataError("the text has no words")
-        reading = self._readings[text] = Reading.of(words, self.pieces)
+        reading = self._readings[text] = Reading.of(self.fields.words(text), self.pieces)
         if len(self._readings) > _MOST_CACHED:
             self._readings.popitem(last=False)
         return reading
-
-
-def _text_of(payload: Payload, name: str) -> str:
-    text = field_of(payload, name)
-    if not isinstance(text, str):
-        raise DataError(f"field `{name}`: expected a text, found {text!r:.60}")
-    return text
 
 
 def _sums(words: Tensor, text: Tensor, sizes: Tensor) -> Tensor:

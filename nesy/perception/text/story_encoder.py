@@ -32,7 +32,7 @@ from nesy.language.values import Value, format_value
 from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting
 from nesy.perception.influence import Influence, Members, influence
 from nesy.perception.options import read_options, within
-from nesy.perception.payloads import check_samples, field_of, rows_of
+from nesy.perception.payloads import check_samples, rows_of, text_of
 from nesy.perception.readout import ReadoutName, make_readouts
 from nesy.perception.text.layout import MOST_PIECES
 from nesy.perception.text.story import Meetings, Story
@@ -123,7 +123,7 @@ class StoryEncoder(Encoder):
                 f"the story encoder supplies {_NEAR}, which the program does not declare (its inputs: {known}): "
                 "add `#input near(name, name, distance).`"
             )
-        stories = [Story.parse(_text_of(payload, chosen.field)) for payload in payloads]
+        stories = [Story.parse(text_of(payload, chosen.field)) for payload in payloads]
         words = (word for story in stories for word in (*story.words, *map(str.lower, story.names)) if word)
         return cls(chosen, Pieces.train(words, chosen.vocabulary), interface.num_scores, interface.inputs, seed)
 
@@ -206,7 +206,7 @@ class StoryEncoder(Encoder):
     # -- members and their vectors --
 
     def _read(self, payload: Payload) -> _Reading:
-        text = _text_of(payload, self.options.field)
+        text = text_of(payload, self.options.field)
         found = self._readings.get(text)
         if found is not None:
             self._readings.move_to_end(text)
@@ -335,13 +335,6 @@ class _Runs:
             found = self.number[run] = len(self.items)
             self.items.append(run)
         return found
-
-
-def _text_of(payload: Payload, name: str) -> str:
-    text = field_of(payload, name)
-    if not isinstance(text, str):
-        raise DataError(f"field `{name}`: expected a text, found {text!r:.60}")
-    return text
 
 
 def _listed(story: Story) -> str:
