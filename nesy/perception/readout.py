@@ -42,14 +42,19 @@ def _module_name(predicate: str) -> str:
     return f"{name}%" if name in _TAKEN else name
 
 
-def make_readouts(name: ReadoutName, dim: int, num_scores: Mapping[str, int], hidden: int, seed: int) -> Readouts:
-    """A readout for each neural predicate; the same seed gives the same start.
+def make_readouts(
+    name: ReadoutName, dim: int | Mapping[str, int], num_scores: Mapping[str, int], hidden: int, seed: int
+) -> Readouts:
+    """A readout for each neural predicate, of vectors as wide as `dim` says; the same seed gives the same start.
 
     Shapes: each [*B, D] -> [*B, V]
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = {predicate: _make(name, dim, width, hidden) for predicate, width in num_scores.items()}
+        made = {
+            predicate: _make(name, dim if isinstance(dim, int) else dim[predicate], width, hidden)
+            for predicate, width in num_scores.items()
+        }
     return Readouts(made)
 
 

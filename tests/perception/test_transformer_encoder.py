@@ -106,6 +106,57 @@ def test_a_word_is_the_mean_of_its_tokens_in_the_text(folder: Path) -> None:
             assert torch.allclose(scores[name], made.readouts[name](made.scale(torch.stack(vectors))), atol=1e-5)
 
 
+COMPARED = """\
+#input token(index, word).
+#input edit(index, word, word).
+#neural wider(V, W) -> {yes, no} :- edit(_, W, V).
+#neural leans(T) -> {positive, negative} :- token(T, _).
+follows(A) :- edit(_, V, W), wider(W, V, A).
+#query follows(A).
+"""
+TWO = {"text": "the soup.", "other": "the bad food."}
+
+
+def comparing(folder: Path, **options: object) -> TransformerEncoder:
+    interface = Interface.of(Program.from_text(COMPARED).core)
+    return TransformerEncoder.build({"model": str(folder), "against": "other", **options}, interface, [TWO], 0)
+
+
+def test_of_two_texts_the_rules_see_words_and_edits_and_keys_are_about_the_first(folder: Path) -> None:
+    made = comparing(folder).eval()
+    facts = {signature.name: rows for signature, rows in made.facts(TWO).items()}
+    assert facts == {"token": [(0, "the"), (1, "soup"), (2, ".")], "edit": [(1, "soup", "bad food")]}
+    assert made.payload_of("the soup. => the bad food.") == TWO
+    with torch.no_grad():
+        leans = made([TWO], {"leans": Keys(np.array([0]), [(1,)])})["leans"]
+        expected = by_transformers(folder, TWO["text"], [2])
+        assert torch.allclose(leans[0], made.readouts["leans"](made.scale(expected)), atol=1e-5)
+    assert made.sighting(TWO, "wider", ("soup", "bad food")).text == "soup => bad food"
+    assert made.sighting(TWO, "leans", (1,)).text == "soup"
+    with pytest.raises(TaskError, match=r"the option `against` of \[encoder\] names a second text"):
+        comparing(folder, against="")
+
+
+def test_a_pair_of_words_is_the_difference_and_the_product_of_each_read_alone(folder: Path) -> None:
+    made = comparing(folder).eval()
+    pairs = [("soup", "bad food"), ("bad food", "soup"), ("soup", "soup")]
+    with torch.no_grad():
+        scores = made([TWO], {"wider": Keys(np.array([0, 0, 0]), pairs)})["wider"]
+        soup, food = (made.scale(by_transformers(folder, *of)) for of in (("soup", [1]), ("bad food", [1, 2])))
+        rows = [torch.cat([v - w, v * w]) for v, w in ((soup, food), (food, soup), (soup, soup))]
+        assert torch.allclose(scores, made.readouts["wider"](torch.stack(rows)), atol=1e-5)
+    assert not torch.allclose(scores[0], scores[1])
+
+
+def test_hypervectors_beside_it_see_both_texts(folder: Path) -> None:
+    made = comparing(folder, text_dim=8).eval()
+    keys = {"wider": Keys(np.array([0]), [("soup", "bad food")])}
+    assert made.beside is not None
+    both = made([TWO], keys)["wider"]
+    beside, made.beside = made.beside([TWO], keys)["wider"], None
+    assert torch.allclose(both, made([TWO], keys)["wider"] + beside)
+
+
 @pytest.mark.parametrize("lora_rank", [0, 2])
 def test_scores_do_not_depend_on_what_else_is_in_the_batch(folder: Path, lora_rank: int) -> None:
     made = encoder(folder, lora_rank=lora_rank).eval()
@@ -177,6 +228,25 @@ def test_a_run_holds_all_of_it(folder: Path, tmp_path: Path, more: str) -> None:
     again = Model.from_pretrained(run.folder).ask("good soup")
     assert again.best.text == "label(positive)"
     assert [row.p for row in again] == [row.p for row in before]
+
+
+def test_a_run_that_compares_two_texts_is_read_again(folder: Path, tmp_path: Path) -> None:
+    place = task(tmp_path / "wider", folder, 'against = "other"')
+    (place / "program.nesy").write_text(COMPARED)
+    text = (place / "task.toml").read_text().replace("label(P)", "follows(A)").replace('["text"]', '["text", "other"]')
+    (place / "task.toml").write_text(text.replace("epochs = 8", "epochs = 12"))
+    draw = random.Random(0)
+    rows = []
+    for label in ["yes", "no"] * 20:
+        narrow = f"{draw.choice(['good', 'bad'])} {draw.choice(['soup', 'room'])}"
+        old, new = (narrow, "food") if label == "yes" else ("food", narrow)
+        rows.append({"text": f"the {old}.", "other": f"the {new}.", "label": label})
+    (place / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = train(place, tmp_path / "run", progress=False)
+    assert run.dev.accuracy == 1.0
+    answer = Model.from_pretrained(run.folder).ask("the good soup. => the food.")
+    assert answer.best.text == "follows(yes)"
+    assert "saw food => good soup" in str(answer.explain())
 
 
 def test_training_is_the_same_each_time(folder: Path, tmp_path: Path) -> None:
