@@ -153,7 +153,7 @@ def test_the_second_sentence_follows_as_its_words_and_negations_say(split):
 
 def test_test_sentences_have_words_and_frames_of_their_own():
     def words(split):
-        rows = monotonicity.rows(split, 0, 0, train=3000, test=600)
+        rows = monotonicity.rows(split, 0, 0, train=3000, test=6000)
         return {word for row in rows for word in row["concepts"]["wider"][0][:2]}
 
     assert words("train") < words("test")
@@ -192,6 +192,32 @@ def test_a_fold_of_monli_shares_no_frame_and_no_pair_of_words_with_its_training_
     assert sorted(tested) == sorted(json.loads(line)["sentence1"] for line in lines)
     largest = {row["sentence1"] for row in monli.read(monli_folder, 0, 3)["test"]}
     assert {"He is not near a tree.", "I do not own a tree."} <= largest  # frames that share a wider word stay together
+
+
+@pytest.mark.parametrize(("hold_out", "tested"), [("variants", 7), ("negation", 6)])
+def test_words_may_be_known_from_sentences_without_negation(monli_folder, hold_out, tested):
+    header = "sentence1,sentence2,gold_label,sentence1_lex,sentence2_lex,"
+    header += "sentence1_edited,sentence2_edited,gold_label_edited\n"
+    row = "He is not near a tree.,He is not near a oak.,entailment,tree,oak,"
+    row += "He is near a tree.,He is near a oak.,neutral\n"
+    (monli_folder / "no_negation.csv").write_text(header + row)
+    read = monli.read(monli_folder, 0, 4, hold_out)
+    assert [len(read["test"]), len(read["train"])] == [tested, 9 - tested]
+    assert not any(" not " in row["sentence1"] for row in read["train"])
+    assert ("He is near a tree." in {row["sentence1"] for row in read["test"]}) == (hold_out == "variants")
+    with pytest.raises(
+        TaskError, match=r"the option `hold_out` .* must be one of frames, variants, negation, not 'word'"
+    ):
+        monotonicity.rows("train", 0, 0, path=str(monli_folder), hold_out="word")
+
+
+def test_sentences_of_its_own_lack_the_pairs_of_words_of_the_test(monli_folder):
+    plums = monli_row("He will not plant {}.", "flowers", "daisies", "entailment")
+    (monli_folder / "nmonli_test.jsonl").write_text(json.dumps(plums) + "\n")
+    own = monotonicity.rows("train", 0, 0, path=str(monli_folder), own=3000)[8:]
+    assert 2900 < len(own) < 3000
+    pairs = {frozenset(row["concepts"]["wider"][0][:2]) for row in own}
+    assert frozenset(("flowers", "daisies")) not in pairs and frozenset(("flowers", "irises")) in pairs
 
 
 def test_a_file_called_test_is_the_test(monli_folder):

@@ -6,7 +6,7 @@ two negations that the word is in the scope of or not.
 Where a file, or the folder it is in, is called test or dev, its rows are the test or dev rows. Else the test is cut
 out: a fold of the negated sentences, such that no test sentence's frame (the sentence less the word), and no wider word
 of its frame, is a training sentence's; pairs of words of the test are taken out of the training rows without negation,
-too.
+too. Or all of these sentences are the test (`HELD_OUT`), and words are known from sentences without negation.
 
 Source: Geiger, Richardson, Potts, "Neural Natural Language Inference Models Partially Embed Theories of Lexical
 Entailment and Negation", 2020; She et al., "ScoNe: Benchmarking Negation Reasoning in Language Models With
@@ -32,6 +32,12 @@ _COLUMNS = (  # ScoNe's edited sentence before MoNLI's original, which stands be
     ("sentence1_edited", "sentence2_edited", "gold_label_edited"),
     ("sentence1", "sentence2", "gold_label"),
 )
+HELD_OUT = {
+    "frames": "a fold, which shares no frame and no pair of words with the training rows",
+    "variants": "all of MoNLI's negated sentences and of ScoNe's variants of them",
+    "negation": "all sentences with a negation",
+}  # what the test is cut out as
+_WITHOUT = "no_negation"  # ScoNe's variant that has none
 _PLACES = (".", "train", "test", "monli", "scone", "scone/train", "scone/test")
 
 
@@ -45,8 +51,8 @@ class _Pair:
     narrower: str
 
 
-def read(path: Path, fold: int, folds: int) -> Mapping[str, list[dict[str, Any]]]:
-    """The rows of each split.
+def read(path: Path, fold: int, folds: int, hold_out: str = "frames") -> Mapping[str, list[dict[str, Any]]]:
+    """The rows of each split; `hold_out` is one of `HELD_OUT`.
 
     Raises: DataError where there are none, or a row lacks a column.
     """
@@ -58,7 +64,7 @@ def read(path: Path, fold: int, folds: int) -> Mapping[str, list[dict[str, Any]]
     if not any(found.values()):
         raise DataError(f"{path}: no .jsonl or .csv files with sentence1, sentence2 and gold_label in this folder")
     if not found["test"]:
-        found["train"], found["test"] = _cut(found["train"], fold, folds)
+        found["train"], found["test"] = _cut(found["train"], fold, folds, hold_out)
     return {split: [pair.row for pair in pairs] for split, pairs in found.items()}
 
 
@@ -114,7 +120,16 @@ def _mended(text: str, lexical: Iterable[str]) -> str:
     return text
 
 
-def _cut(pairs: Sequence[_Pair], fold: int, folds: int) -> tuple[list[_Pair], list[_Pair]]:
+def _cut(pairs: Sequence[_Pair], fold: int, folds: int, hold_out: str) -> tuple[list[_Pair], list[_Pair]]:
+    """Training and test rows."""
+    if hold_out == "frames":
+        return _fold(pairs, fold, folds)
+    tested = [bool(pair.frame) and (hold_out == "variants" or pair.row["kind"] != _WITHOUT) for pair in pairs]
+    train, test = ([pair for pair, is_in in zip(pairs, tested, strict=True) if is_in == which] for which in (0, 1))
+    return train, test
+
+
+def _fold(pairs: Sequence[_Pair], fold: int, folds: int) -> tuple[list[_Pair], list[_Pair]]:
     """Training and test rows: sentences that share a frame, or frames that share a wider word, stay together."""
     graph = nx.Graph()
     graph.add_edges_from((("frame", pair.frame), ("word", pair.wider)) for pair in pairs if pair.frame)
