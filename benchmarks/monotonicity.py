@@ -108,14 +108,14 @@ def figures(place: Path, data: Path) -> dict[str, Any]:
                 each[1] += is_right
 
     for prepared in prepare_all(model, source.splits.test, AnswerNames.of(model), task):
-        scores = model.scores(prepared.batch)
+        scores = model.fine_scores(prepared.batch)
         right = (model.distribution(prepared.batch, scores).p.argmax(dim=1) == prepared.target).tolist()
         count("right", prepared.rows, right)
         for column, wanted in (("known", True), ("new", False)):
             chosen = [i for i, row in enumerate(prepared.rows) if (pair_of(row) in trained) == wanted]
             count(column, [prepared.rows[i] for i in chosen], [right[i] for i in chosen])
         for concept in prepared.concepts:
-            scores[concept.predicate][concept.request] = 100.0 * functional.one_hot(concept.truth, 2).float()
+            scores[concept.predicate][concept.request] = 100.0 * functional.one_hot(concept.truth, 2).double()
         told = model.distribution(prepared.batch, scores).p.argmax(dim=1) == prepared.target
         count("told", prepared.rows, told.tolist())
     return found

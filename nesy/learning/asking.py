@@ -237,7 +237,7 @@ def _count(abstains: bool | Mapping[str, bool] | None) -> int:
 def _read(model: Model, payloads: Sequence[Payload]) -> list[list[Row]]:
     """The rows of each payload's answer, as `Model.ask` gives them."""
     batch = model.prepare(payloads)
-    found = batch.reading(model.leaves(batch).double())
+    found = batch.reading(model.leaves(batch))
     p, lower, upper = (values.tolist() for values in (found.p, found.lower, found.upper))
     rows: list[list[Row]] = [[] for _ in payloads]
     for number, query in enumerate(batch.graph.query):

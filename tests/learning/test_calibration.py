@@ -11,6 +11,7 @@ import torch
 from nesy.learning import evaluate, load_task, train
 from nesy.learning.batches import AnswerNames, Prepared
 from nesy.learning.calibration import calibrate
+from nesy.learning.measure import answer_all
 from nesy.learning.sources import open_data
 from nesy.learning.training import build_model, prepare_all
 from nesy.model import Model
@@ -26,9 +27,11 @@ label(negative) :- leans(0, positive).
 """
 
 
-def model_that_says(mood: Path, log_odds: float, num_right: int, num_rows: int) -> tuple[Model, list[Prepared]]:
+def model_that_says(
+    mood: Path, log_odds: float, num_right: int, num_rows: int, rules: str = RULES
+) -> tuple[Model, list[Prepared]]:
     """A model that answers every row alike, and rows of which so many are answered rightly."""
-    (mood / "program.nesy").write_text(RULES)
+    (mood / "program.nesy").write_text(rules)
     rows = [{"text": "good", "label": "negative" if i < num_right else "positive"} for i in range(num_rows)]
     (mood / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     task = load_task(mood)
@@ -54,6 +57,22 @@ def test_timid_answers_become_surer(mood: Path) -> None:
     model, dev = model_that_says(mood, log_odds=0.5, num_right=90, num_rows=100)
     assert calibrate(model, dev)
     assert model.temperatures.table() == pytest.approx({"leans": 0.5 / math.log(9)}, rel=1e-3)
+
+
+def test_what_is_surely_forbidden_is_decided_by_the_scores(mood: Path) -> None:
+    rules = f"{RULES}#neural loud -> {{yes, no}} :- token(_, _).\n"
+    rules += "allowed :- leans(0, negative).\nallowed :- loud(no).\n:- token(0, _), not allowed.\n"
+    model, dev = model_that_says(mood, log_odds=150.0, num_right=6, num_rows=6, rules=rules)
+    with torch.no_grad():
+        readout = model.encoder.get_submodule("readouts.loud")
+        readout.get_parameter("weight").zero_()
+        readout.get_parameter("bias").copy_(torch.tensor([149.0, 0.0]))
+    chance = 1 / (1 + math.exp(-1))  # `leans` as its scores say and `loud` not, against the other way round
+    assert model.ask("good").best.p == pytest.approx(chance, rel=1e-6)
+    names = AnswerNames.of(model)
+    names.extend(dev[0].batch.answers)
+    p, answers = answer_all(model, dev, names)
+    assert dict(zip(answers, p[0], strict=True))["label(negative)"] == pytest.approx(chance, rel=1e-6)
 
 
 def test_few_rows_fit_nothing(mood: Path) -> None:
