@@ -149,7 +149,7 @@ class Lesson:
         splits = self.source.splits
         table = self.task.distillation
         words = self._words(model) if table.facts or table.features else []
-        self._ask([*splits.train, *splits.unlabelled, *splits.dev, *splits.test], words, names, reporter)
+        self._ask([*splits.learned, *splits.unlabelled, *splits.dev, *splits.test], words, names, reporter)
         if table.features:
             self._align(model, words, reporter)
         facts = self._facts(model, words, names) if table.facts and table.facts_weight else None
@@ -177,7 +177,7 @@ class Lesson:
         """All words of the training and the unlabelled texts."""
         encoder = self._word_encoder(model)
         splits = self.source.splits
-        found = (word for row in (*splits.train, *splits.unlabelled) for word in encoder.words(row.payload))
+        found = (word for row in (*splits.learned, *splits.unlabelled) for word in encoder.words(row.payload))
         return sorted(set(found))
 
     def _word_encoder(self, model: Model) -> WordEncoder:

@@ -111,7 +111,7 @@ def crossval(
                 [row for row, place in zip(rows, fold_of, strict=True) if place != fold], read.data.holdout
             )
             test = [row for row, place in zip(rows, fold_of, strict=True) if place == fold]
-            part = DataSource(Splits(train, dev, test), read)
+            part = DataSource(Splits(train, dev, test, beside=source.splits.beside), read)
             place = folder / f"fold{fold + 1}-seed{seed}"
             identity = training_identity(read, program, part, seed)
             known = _finished(place, identity)

@@ -168,12 +168,21 @@ def told_concepts(rows: Sequence[Row]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Splits:
-    """The rows of each split; `test` may be empty."""
+    """The rows of each split; `test` may be empty.
+
+    Rows of `beside` are labelled by construction: a student learns them with those of `train`, a teacher does not.
+    """
 
     train: Sequence[Row]
     dev: Sequence[Row]
     test: Sequence[Row]
     unlabelled: Sequence[Row] = ()
+    beside: Sequence[Row] = ()
+
+    @property
+    def learned(self) -> Sequence[Row]:
+        """All rows with answers that an epoch goes over."""
+        return [*self.train, *self.beside]
 
     def of(self, name: str) -> Sequence[Row]:
         """The rows of a split by its name, which must have some."""

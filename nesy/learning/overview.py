@@ -107,7 +107,13 @@ def overview(task: str | Path, *, data: str | Path | None = None, seed: int = 0,
 
 
 def _named(splits: Splits) -> Iterable[tuple[str, Sequence[Row]]]:
-    return (("train", splits.train), ("dev", splits.dev), ("test", splits.test), ("unlabelled", splits.unlabelled))
+    return (
+        ("train", splits.train),
+        ("beside", splits.beside),
+        ("dev", splits.dev),
+        ("test", splits.test),
+        ("unlabelled", splits.unlabelled),
+    )
 
 
 def _overview(name: str, rows: Sequence[Row], examples: int, queries: Sequence[str]) -> SplitOverview:

@@ -55,6 +55,11 @@ class DataTable:
 
     generator: str = key("Name of a registered generator of rows; then no files are named.", "")
     options: Options = key("Options of the generator.", factory=dict)
+    beside: bool = key(
+        "With `--data`, the generator's training rows are learned beside the data's own instead of making room for "
+        "them; dev and test are the data's alone.",
+        False,
+    )
     redraw: bool = key("Draw new training rows from the generator in every epoch.", False)
     train: str = key("Training rows: `.jsonl`, `.csv` or `.tsv`.", "", is_path=True)
     dev: str = key("Rows that choose the best epoch; without it, `holdout` of the training rows.", "", is_path=True)

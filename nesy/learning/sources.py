@@ -32,14 +32,14 @@ class DataSource:
     def train(self, seed: int, epoch: int) -> Sequence[Row]:
         """The training rows of an epoch."""
         if self.generator is None or not self.redraws or epoch == 0:
-            return self.splits.train
+            return self.splits.learned
         return make_rows(self.generator.records("train", seed, epoch), self.task.data)
 
     @property
     def fingerprint(self) -> str:
         """A digest of the rows as far as they are text, for telling data sets apart."""
         digest = hashlib.sha256()
-        for rows in (self.splits.train, self.splits.dev, self.splits.test, self.splits.unlabelled):
+        for rows in (self.splits.learned, self.splits.dev, self.splits.test, self.splits.unlabelled):
             digest.update(f"{len(rows)}\n".encode())
             for row in rows:
                 texts = [
@@ -63,7 +63,10 @@ def open_data(
     generator = find_generator(task.data.generator, task.data.options) if task.data.generator else None
     if generator is not None and path is not None and generator.takes_path:
         generator, path = generator.with_path(str(path)), None
+    beside: list[Row] = []
     if path is not None:
+        if generator is not None and task.data.beside:
+            beside = make_rows(generator.records("train", seed), task.data)
         generator = None
         rows = import_rows(path, task.data)
     elif generator is not None:
@@ -77,7 +80,7 @@ def open_data(
         raise DataError(f"{task.folder}: there are no training rows")
     if not dev:
         train, dev = hold_out(train, task.data.holdout)
-    splits = Splits(train, dev, rows.get("test", []), extra)
+    splits = Splits(train, dev, rows.get("test", []), extra, beside)
     return DataSource(splits, task, generator)
 
 

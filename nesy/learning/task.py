@@ -181,8 +181,12 @@ class _Reader:
             self._mistake(
                 "T102", ("data",), "[data] has no rows to train on", 'add train = "data/train.jsonl" or a generator'
             )
-        elif not data.generator and (data.redraw or data.options):
-            name = "redraw" if data.redraw else "options"
+        elif data.beside and data.redraw:
+            self._mistake(
+                "T107", ("data", "beside"), "`beside` keeps the generator's rows and `redraw` changes them", "keep one"
+            )
+        elif not data.generator and (data.redraw or data.beside or data.options):
+            name = "redraw" if data.redraw else "beside" if data.beside else "options"
             self._mistake("T107", ("data", name), f"`{name}` is for a generator, and [data] names none", "take it out")
 
     def _answers(self, query: str | tuple[str, ...], data: DataTable) -> DataTable:

@@ -226,12 +226,12 @@ class _Training:
 
 
 def build_model(task: Task, source: DataSource, seed: int) -> Model:
-    """An untrained model of a task: its rules, and an encoder made for its training rows."""
+    """An untrained model of a task: its rules, and an encoder made for its rows, with and without answers."""
     program = Program.load(task.program)
     options = dict(task.encoder)
     kind = encoder_class(options.pop("kind"))
     interface = Interface.of(program.core)
-    rows = source.splits.train
+    rows = [*source.splits.learned, *source.splits.unlabelled]
 
     def build(count: int) -> Encoder:
         torch.manual_seed(number(seed, "weights"))

@@ -90,6 +90,12 @@ def test_all_mistakes_are_reported_in_the_order_of_the_file(tmp_path: Path) -> N
         ("[encoder]", "[encoders]", "unknown table `encoders`"),
         ('train = "data/train.jsonl"', "", "[data] has no rows to train on"),
         ('train = "data/train.jsonl"', 'generator = "x"\ntrain = "data/train.jsonl"', "both a generator and `train`"),
+        ('train = "data/train.jsonl"', 'train = "data/train.jsonl"\nbeside = true', "`beside` is for a generator"),
+        (
+            'train = "data/train.jsonl"',
+            'generator = "x"\nbeside = true\nredraw = true',
+            "`beside` keeps the generator's rows and `redraw` changes them",
+        ),
         ("epochs = 3", "epochs 3", "error[T106]: not a TOML file"),
     ],
 )
