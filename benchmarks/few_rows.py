@@ -50,17 +50,16 @@ def rules_alone() -> float:
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 560, 320, 52, 20
 _PLOT_WIDTH, _PLOT_HEIGHT = 380, 250
-_COLOURS = ("#1f6f8b", "#c8553d", "#777777")
+_COLOURS = ("#1f6f8b", "#c8553d", "#777777", "#8a6bb1")
 
 
-def curve_svg(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+def curve_svg(systems: Mapping[str, Mapping[str, Mapping[str, float]]], sizes: Sequence[int] = SIZES) -> str:
     """The learning curve as SVG: a line for each system through the means, a bar over the seeds.
 
     A system with a single figure is a level line.
     """
     values = [value for by_seed in systems.values() for row in by_seed.values() for value in row.values()]
     low = 5 * (min(values) // 5)
-    sizes = list(SIZES)
 
     def x(size: int) -> float:
         return _LEFT + _PLOT_WIDTH * sizes.index(size) / (len(sizes) - 1)
@@ -80,7 +79,7 @@ def curve_svg(systems: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
         parts.append(f'<text x="{x(size):.1f}" y="{_TOP + _PLOT_HEIGHT + 18}" text-anchor="middle">{size}</text>')
     middle = _LEFT + _PLOT_WIDTH / 2
     parts.append(f'<text x="{middle}" y="{_HEIGHT - 12}" text-anchor="middle">training rows</text>')
-    for number, (colour, (name, by_seed)) in enumerate(zip(_COLOURS, systems.items(), strict=True)):
+    for number, (colour, (name, by_seed)) in enumerate(zip(_COLOURS, systems.items(), strict=False)):
         points = [(size, _column(by_seed, size)) for size in sizes if _column(by_seed, size)]
         if len(points) == 1:
             level = y(statistics.mean(points[0][1]))

@@ -16,8 +16,11 @@ TOKEN = Signature("token", 2)
 OPINIONS = {"good": 0.9, "bad": 0.1, "charm": 0.8}  # the chance of leaning positive; every other word has 1/2
 
 
+SPARES, MOOD = 0.3, 0.6  # that "not" turns nothing around where it stands; that the whole text is positive
+
+
 class Knowing(Encoder):
-    """Words lean as `OPINIONS` says."""
+    """Words lean as `OPINIONS` says, wherever they stand."""
 
     def __init__(self):
         super().__init__()
@@ -35,14 +38,19 @@ class Knowing(Encoder):
         words = [split_words(payload["text"]).words for payload in payloads]
         keys = requests["leans"]
         chance = [OPINIONS.get(words[s][k[0]], 0.5) for s, k in zip(keys.sample, keys.key, strict=True)]
-        return {"leans": torch.tensor([[p, 1 - p] for p in chance], dtype=torch.float64).log()}
+        scores = {"leans": torch.tensor([[p, 1 - p] for p in chance], dtype=torch.float64).log()}
+        if "spares" in requests:
+            scores["spares"] = torch.full((len(requests["spares"]), 1), SPARES, dtype=torch.float64).logit()
+        if "mood" in requests:
+            scores["mood"] = torch.tensor([[MOOD, 1 - MOOD]] * len(requests["mood"]), dtype=torch.float64).log()
+        return scores
 
 
 Knowing.__abstractmethods__ = frozenset()
 
 
-def chance_of_positive(*texts):
-    model = nesy.Model(nesy.load("tasks/negation/program.nesy"), Knowing())
+def chance_of_positive(*texts, task="negation"):
+    model = nesy.Model(nesy.load(f"tasks/{task}/program.nesy"), Knowing())
     batch = model.prepare([{"text": text} for text in texts])
     with torch.no_grad():
         return model(batch).of(["label(positive)"] * len(texts)).tolist()
@@ -79,6 +87,18 @@ def turned(p, negates=NOT):
 )
 def test_a_sentence_says_what_its_words_say_in_their_place(text, chance):
     assert chance_of_positive(text) == [pytest.approx(chance, abs=1e-6)]
+
+
+@pytest.mark.parametrize(
+    ("text", "chance"),
+    [
+        ("good", 0.9),
+        ("not good", turned(0.9, NOT * (1 - SPARES))),
+        ("good , not bad", product_of_experts(0.9, turned(0.1, NOT * (1 - SPARES)))),
+    ],
+)
+def test_a_negating_word_may_be_spared_and_the_whole_sentence_has_a_say(text, chance):
+    assert chance_of_positive(text, task="sentiment") == [pytest.approx(product_of_experts(chance, MOOD), abs=1e-6)]
 
 
 def by_worlds(text, lexicon):

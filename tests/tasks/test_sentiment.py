@@ -25,8 +25,9 @@ def test_the_twin_without_rules_turns_no_word_around() -> None:
     plain = task.with_options("task", program=task.distillation.plain)
     source = open_data(task)
     model, twin = (build_model(each, source, 0) for each in (task, plain))
-    assert twin.core.neural == model.core.neural
-    assert all(a.equal(b) for a, b in zip(twin.encoder.parameters(), model.encoder.parameters(), strict=True))
+    assert model.core.neural.keys() - twin.core.neural.keys() == {"spares"}
+    weights = model.encoder.state_dict()
+    assert all(weights[name].equal(tensor) for name, tensor in twin.encoder.state_dict().items())
     said, turned = ({str(row["P"]): row.p for row in each.ask("lovely")} for each in (twin, model))
     assert said == turned  # no negation, no difference
     said, turned = ({str(row["P"]): row.p for row in each.ask("not lovely")} for each in (twin, model))
@@ -34,5 +35,28 @@ def test_the_twin_without_rules_turns_no_word_around() -> None:
 
 
 def test_its_rules_are_those_of_the_negation_task() -> None:
-    own, other = (nesy.load(FOLDER.parent / name / "program.nesy").core for name in ("sentiment", "negation"))
-    assert [str(rule) for rule in own.rules] == [str(rule) for rule in other.rules]
+    own, other = (
+        [
+            (rule.heads, rule.body)
+            for rule in nesy.load(FOLDER.parent / name / "program.nesy").core.rules
+            if rule.choice is None or rule.choice.neural is None
+        ]
+        for name in ("sentiment", "negation")
+    )
+    *shared, (heads, _) = own
+    assert shared == other
+    assert [head.predicate for head in heads] == ["label"]  # what the whole sentence is like
+
+
+def test_sentences_written_for_the_task_are_learned_beside_real_ones(tmp_path: Path) -> None:
+    names = {"train": ("a dull film", "a lovely film", "so so", "fine"), "test": ("dull", "lovely")}
+    for split, texts in names.items():
+        (tmp_path / f"{split}.jsonl").write_text("".join(f'{{"text": "{text}", "label": "1"}}\n' for text in texts))
+    task = load_task(FOLDER)
+    splits = open_data(task, tmp_path).splits
+    assert [len(rows) for rows in (splits.train, splits.dev, splits.test)] == [3, 1, 2]
+    assert len(splits.beside) == 1200
+    assert splits.learned == [*splits.train, *splits.beside]
+    written = {row.payload["text"] for row in open_data(task).splits.test}
+    assert not written & {row.payload["text"] for row in splits.beside}  # whose test pairs stay new
+    assert not open_data(task.with_options("data", beside=False), tmp_path).splits.beside
