@@ -1,32 +1,76 @@
 """The task `kinship` on CLUTRR's stories: trained on chains of two and three relations, asked for two to six.
 
-Beside the task as it is: the same with the relations of the training stories given (a ceiling), and with compositions
-that are learned instead of given (`learned.nesy`), from the answers and, so that its words mean what they say, from the
-relations too. Relation accuracy is that of `kin` on the relations that the test stories were written from.
+Beside the task as it is: names dropped in training; a transformer as the encoder, which a run of the task teaches, and
+which teaches one; and what more can be known: the relations of the training stories (a ceiling), and with them
+compositions that are learned instead of given (`learned.nesy`). Relation accuracy is that of `kin` on the relations
+that the test stories were written from.
 """
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import torch
 
 import nesy
 from nesy.learning import load_task
+from nesy.learning.generators import clutrr, kinship
 from nesy.learning.task import Task
+from nesy.run_folder import is_run
 
 TASK = Path(__file__).parent.parent / "tasks" / "kinship"
+MINILM = TASK.with_name("kinship-minilm")
+TIMED = 64  # stories
 LENGTHS = range(2, 7)
 OWN_EPOCHS = 15  # of 16 steps each
 
 
 def answers_alone(seed: int, folder: Path, data: Path | None) -> dict[str, dict[str, float]]:
-    """The task as it is, and with names dropped in training, so that people who are new are judged by what is said."""
-    task = load_task(TASK)
-    dropped = task.with_options("encoder", name_dropout=0.5)
-    return {
-        "compositions given": _figures(task, seed, folder / "alone", data),
-        "compositions given, names dropped": _figures(dropped, seed, folder / "dropped", data),
-    }
+    """The task as it is."""
+    return {"compositions given": _figures(load_task(TASK), seed, folder / "alone", data)}
+
+
+def names_dropped(seed: int, folder: Path, data: Path | None) -> dict[str, dict[str, float]]:
+    """With names dropped in training, so that people who are new are judged by what is said."""
+    dropped = load_task(TASK).with_options("encoder", name_dropout=0.5)
+    return {"compositions given, names dropped": _figures(dropped, seed, folder / "dropped", data)}
+
+
+def taught(seed: int, folder: Path, data: Path) -> Iterator[tuple[str, dict[str, float]]]:
+    """MiniLM as the encoder, taught by a run of the task, and a run of the task that it teaches.
+
+    No relation is ever given to any of them. The first teacher is the run of `answers_alone`, if the folder has it.
+    The student is also told what MiniLM makes of stories without answers (`further_stories`), and sees each labelled
+    sentence in fewer stories, so that asking MiniLM takes no longer than training.
+    """
+    first, transformer, student = folder / "alone", folder / "transformer", folder / "student"
+    clutrr_23 = data / "amt_k23"
+    if not is_run(first):
+        nesy.train(TASK, first, seed=seed, data=clutrr_23, progress=False)
+    yield "MiniLM as the encoder", _figures(load_task(MINILM), seed, transformer, clutrr_23, first)
+    unlabelled = folder / "further.jsonl"
+    unlabelled.write_text("\n".join(json.dumps({"text": text}) for text in further_stories(data)) + "\n")
+    fewer = load_task(TASK).with_options("data", options={"repeats": 2})
+    yield "student with teacher", _figures(fewer, seed, student, clutrr_23, transformer, unlabelled)
+
+
+def further_stories(data: Path) -> list[str]:
+    """Training stories of other sets with a sentence that the training of `amt_k23` lacks, and none of its test."""
+    patterns = clutrr.sentences
+    own = {pattern for row in clutrr.rows("train", data / "amt_k23", 0.0) for pattern in patterns(row["text"])}
+    test = {pattern for row in clutrr.rows("test", data / "amt_k23", 0.0) for pattern in patterns(row["text"])}
+    met = {pattern for pattern in own if len(pattern) >= clutrr.COMMON}
+    found = []
+    for other in ("amt_k234", "amt_robust/clean"):
+        for row in clutrr.rows("train", data / other, 0.0):
+            said = {pattern for pattern in patterns(row["text"]) if len(pattern) >= clutrr.COMMON}
+            if not said <= met and said.isdisjoint(test):
+                met |= said
+                found.append(row["text"])
+    return found
 
 
 def relations_too(seed: int, folder: Path, data: Path | None) -> dict[str, dict[str, float]]:
@@ -55,12 +99,44 @@ def own_stories(seed: int, folder: Path) -> dict[str, dict[str, float]]:
     }
 
 
-def _figures(task: Task, seed: int, folder: Path, data: Path | None) -> dict[str, float]:
+def _figures(
+    task: Task,
+    seed: int,
+    folder: Path,
+    data: Path | None,
+    teacher: Path | None = None,
+    unlabelled: Path | None = None,
+) -> dict[str, float]:
     started = time.process_time()
-    run = nesy.train(task, folder, seed=seed, data=data, progress=False)
+    if teacher is None:
+        run = nesy.train(task, folder, seed=seed, data=data, progress=False)
+    else:
+        run = nesy.distill(
+            task, teacher, folder, seed=seed, data=data, unlabelled=unlabelled, compare=False, progress=False
+        )
     seconds = time.process_time() - started
     assert run.test is not None
     found = {f"k = {k} %": run.test.slices.get(f"steps={k}") for k in LENGTHS}
     by_length = {name: 100 * figures.accuracy for name, figures in found.items() if figures is not None}
     kin, sex = (100 * run.test.concepts[name].accuracy for name in ("kin", "gender"))
-    return {**by_length, "all %": 100 * run.test.accuracy, "relations %": kin, "sex %": sex, "CPU s": seconds}
+    return {
+        **by_length,
+        "all %": 100 * run.test.accuracy,
+        "relations %": kin,
+        "sex %": sex,
+        "dev %": 100 * run.dev.accuracy,
+        "parameters": run.extra["parameters"],
+        "answers a CPU s": _speed(run.model, data),
+        "CPU s": seconds,
+    }
+
+
+def _speed(model: nesy.Model, data: Path | None) -> float:
+    """Stories of the test's first rows answered one batch after the other, everything included."""
+    rows = kinship.rows("test", 0, 0, path=str(data or ""))[:TIMED]
+    started = time.process_time()
+    for start in range(0, len(rows), 32):
+        batch = model.prepare([{"text": row["text"]} for row in rows[start : start + 32]])
+        with torch.no_grad():
+            model(batch)
+    return len(rows) / (time.process_time() - started)

@@ -1,8 +1,8 @@
 """The shipped tasks: what they reach, beside what bounds them from above and from below.
 
     python -m benchmarks.tasks [digits] [sentences] [sst] [mnist] [formula] [own-formula] [diabetes]
-                               [kinship] [kinship-more] [own-kinship]
-                               [--seeds 0 1 2] [--data ../shared/data] [--out benchmarks/results]
+                               [kinship] [kinship-teacher] [kinship-names] [kinship-more] [own-kinship]
+                               [--seeds 0 1 2] [--data ../shared/data] [--out benchmarks/results] [--runs FOLDER]
 
 `digits`     the sum of two digits from sums alone; beside it the same encoder trained on the digits themselves (the
              ceiling), and the CPU time of a training epoch against the same loop with the sum written by hand.
@@ -15,8 +15,9 @@
 `diabetes`     a table with few training rows, with and without rules (`benchmarks/few_rows.py`); also drawn as
              `few_rows.svg`.
 `kinship`    CLUTRR's stories (`DATA/clutrr/amt_k23`), trained on chains of two and three relations from answers alone
-             (`benchmarks/kinship.py`); `kinship-more` with relations given too, and compositions learned;
-             `own-kinship` compositions learned from the task's own stories.
+             (`benchmarks/kinship.py`); `kinship-teacher` with MiniLM as the encoder, and a student that it teaches;
+             `kinship-names` with names dropped in training; `kinship-more` with relations given too, and compositions
+             learned; `own-kinship` compositions learned from the task's own stories.
 
 Every figure is of rows that nothing was chosen by. Seconds of training are CPU seconds of this process on one thread,
 everything included: data, rules, every epoch, measuring.
@@ -32,7 +33,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ import torch
 
 import nesy
 from benchmarks.few_rows import curve_svg, few_rows
-from benchmarks.kinship import answers_alone, own_stories, relations_too
+from benchmarks.kinship import answers_alone, names_dropped, own_stories, relations_too, taught
 from benchmarks.pictures import formulas, mnist
 from nesy.learning import load_task
 from nesy.learning.generators import digits as digits_rows
@@ -69,6 +70,8 @@ _FOLDERS = {
     "mnist": ["mnist_10k"],
     "formula": ["mnist_10k", "mdas_operators"],
     "kinship": ["clutrr/amt_k23"],
+    "kinship-teacher": ["clutrr/amt_k23", "clutrr/amt_k234", "clutrr/amt_robust/clean"],
+    "kinship-names": ["clutrr/amt_k23"],
     "kinship-more": ["clutrr/amt_k23"],
 }  # of data that they need
 
@@ -81,10 +84,11 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="a folder of data sets")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--runs", type=Path, help="where trained runs are kept, for other parts to use")
     arguments = parser.parse_args()
     data: Path = arguments.data
     torch.set_num_threads(1)
-    parts: dict[str, Callable[[int, Path], dict[str, Figures]]] = {
+    parts: dict[str, Callable[[int, Path], dict[str, Figures] | Iterator[tuple[str, Figures]]]] = {
         "digits": digits,
         "sentences": lambda seed, folder: sentences(seed, folder, None),
         "sst": lambda seed, folder: sentences(seed, folder, data / "sst"),
@@ -93,6 +97,8 @@ def main() -> None:
         "own-formula": lambda seed, folder: formulas(seed, folder, None),
         "diabetes": few_rows,
         "kinship": lambda seed, folder: answers_alone(seed, folder, data / "clutrr" / "amt_k23"),
+        "kinship-teacher": lambda seed, folder: taught(seed, folder, data / "clutrr"),
+        "kinship-names": lambda seed, folder: names_dropped(seed, folder, data / "clutrr" / "amt_k23"),
         "kinship-more": lambda seed, folder: relations_too(seed, folder, data / "clutrr" / "amt_k23"),
         "own-kinship": own_stories,
     }
@@ -110,12 +116,15 @@ def main() -> None:
             continue
         results[part] = {}
         for seed in arguments.seeds:
-            with tempfile.TemporaryDirectory() as folder:
-                for system, figures in parts[part](seed, Path(folder)).items():
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = arguments.runs / str(seed) if arguments.runs else Path(scratch)
+                folder.mkdir(parents=True, exist_ok=True)
+                found = parts[part](seed, folder)
+                for system, figures in found.items() if isinstance(found, dict) else found:
                     results[part].setdefault(system, {})[str(seed)] = figures
                     print(part, seed, system, json.dumps(figures), flush=True)
-            path.write_text(json.dumps({"machine": machine, "parts": results}, indent=1) + "\n")
-            (arguments.out / "tasks.md").write_text(table(machine, results))
+                    path.write_text(json.dumps({"machine": machine, "parts": results}, indent=1) + "\n")
+                    (arguments.out / "tasks.md").write_text(table(machine, results))
             if part == "diabetes":
                 (arguments.out / "few_rows.svg").write_text(curve_svg(results[part]))
 

@@ -65,13 +65,15 @@ class Batch:
 class Distribution:
     """The probabilities of the answers of a batch, on the autograd tape.
 
-    Shapes: p [B, A], evidence [B] the probability of the constraints and evidence that p is conditional on
+    Shapes: p [B, A], evidence [B] the probability of the constraints and evidence that p is conditional on, scores of
+    the batch's requests as the encoder gave them
     """
 
     answers: tuple[Atom, ...]
     p: Tensor
     leaf: Tensor
     evidence: Tensor
+    scores: Mapping[str, Tensor]
 
     def index(self, targets: Sequence[str]) -> Tensor:
         """The columns of answers given as text; -1 for one that no payload of the batch could give.
@@ -211,12 +213,12 @@ class Model(nn.Module):
         column = batch.column.to(leaf.device)
         p = _picked(found.p, 0.0, column, batch.is_shared)
         if not batch.reading.groups:
-            return Distribution(batch.answers, p, leaf, p.new_ones(len(batch)))
+            return Distribution(batch.answers, p, leaf, p.new_ones(len(batch)), scores)
         # Conditions are those of the whole payload, so any of its queries has them: its first, if it has one.
         past = column.new_full((len(batch), 1), found.evidence.shape[-1])
         first = torch.cat([column, past], dim=1).min(dim=1, keepdim=True).values
         evidence = _picked(found.evidence, 1.0, first, batch.is_shared).squeeze(1)
-        return Distribution(batch.answers, p, leaf, evidence)
+        return Distribution(batch.answers, p, leaf, evidence, scores)
 
     def leaves(self, batch: Batch) -> Tensor:
         """The probability of every leaf of the batch's graph, in double precision.

@@ -247,7 +247,9 @@ def ask(
 @app.command()
 def distill(
     task: TaskFolder,
-    teacher: Annotated[str, typer.Option(metavar="PATH_OR_ID", help="A transformers model: a folder or a hub id")],
+    teacher: Annotated[
+        str, typer.Option(metavar="PATH_OR_ID", help="A transformers model (a folder or a hub id), or a trained run")
+    ],
     out: Out = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -273,7 +275,7 @@ def distill(
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a task with a pretrained teacher's answer distribution in the loss."""
+    """Train a task with the answers of a pretrained teacher, or of a trained run, in the loss."""
     import nesy
 
     trained = nesy.distill(

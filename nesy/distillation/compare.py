@@ -51,6 +51,47 @@ class Side:
     excluded: NDArray[np.bool_]  # answers that the rules and constraints leave no chance, whatever the encoder says
 
 
+def comparison(
+    model: Model, task: Task, rows: Sequence[Row], split: str, names: AnswerNames, said: Said
+) -> dict[str, Any]:
+    """The teacher's figures beside the student's, and where the two disagree, for metrics.json."""
+    side = beside(model, task, rows, names, said)
+    student = students_column("student", model, side, task, split, names)
+    return {
+        "teacher": {
+            **teachers_column(side, task, split, names, said),
+            "agreement": student["agreement"],
+            "kl": student["kl"],
+            "num_disagreements": int((side.student.argmax(axis=1) != side.teacher.argmax(axis=1)).sum()),
+            "disagreements": disagreements(model, side, rows, names),
+        },
+        "students": [student],
+    }
+
+
+def columns_of(
+    others: Mapping[str, Model], task: Task, rows: Sequence[Row], split: str, said: Said
+) -> list[dict[str, Any]]:
+    """The figures of students that lack something."""
+    columns = []
+    for name, model in others.items():
+        names = AnswerNames.of(model)
+        side = beside(model, task, rows, names, said)
+        columns.append(students_column(name, model, side, task, split, names))
+    return columns
+
+
+def about_model(name: str, model: Model, task: Task, rows: Sequence[Row]) -> dict[str, Any]:
+    """Who a teacher is that is itself a model with rules."""
+    return {
+        "name": name,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "bytes": num_bytes(model),
+        "inputs_cut": 0,
+        "answers_per_second": answers_per_second(model, task, rows),
+    }
+
+
 def beside(model: Model, task: Task, rows: Sequence[Row], names: AnswerNames, said: Said) -> Side:
     """Ask a model about rows that a teacher has been asked about."""
     prepared = prepare_all(model, rows, names, task)

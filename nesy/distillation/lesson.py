@@ -13,12 +13,13 @@ from torch import Tensor
 
 from nesy.distillation.backbone import Reading
 from nesy.distillation.cache import OutputCache, default_root
-from nesy.distillation.compare import Said, beside, disagreements, students_column, teachers_column
+from nesy.distillation.compare import Said, columns_of, comparison
 from nesy.distillation.head import cross_fitted
 from nesy.distillation.lora import LoraSettings, fine_tuned
-from nesy.distillation.objectives import tempered_kl, trust
+from nesy.distillation.objectives import aligned, tempered_kl, trust
 from nesy.distillation.others import students_without
 from nesy.distillation.question import PLACE
+from nesy.distillation.run_teacher import RunLesson
 from nesy.distillation.teacher import LabelMap, Teacher, map_labels
 from nesy.distillation.words import Facts, align, fact_kl, spans
 from nesy.errors import DataError, TaskError, TeacherError, near_name
@@ -34,6 +35,7 @@ from nesy.learning.training import Extension, train_on, with_extra
 from nesy.model import Distribution, Model
 from nesy.perception import WordEncoder
 from nesy.perception.text.words import split_words
+from nesy.run_folder import is_run
 
 _TIMED = 64  # inputs that the teacher is timed on
 
@@ -62,6 +64,7 @@ def distill(
     The teacher is asked once for each input; what it said is cached by content, so seeds and repeated runs share it.
     A sentence encoder becomes a teacher by a head trained on the labelled rows (`head="train"`), or by LoRA (`lora`); a
     causal language model is asked by the task's `template` (`head="zero-shot"`, which it takes unless told otherwise).
+    A trained run of the same query teaches its answers and the facts that it proposes, with nothing cached.
     The run's metrics hold the teacher's own figures beside the student's, and the inputs on which they disagree. With
     `compare`, students that lack the teacher or (where `plain` in [distillation] names rules without what is to be
     shown) the rules are trained after it, in folders beside the run's, and join the table.
@@ -77,19 +80,23 @@ def distill(
         raise TaskError(
             f"{read.folder}: with redraw = true rows change in every epoch, and a teacher cannot be asked once"
         )
-    reading = Reading(read.distillation.max_length, read.distillation.truncate)
-    found = (
-        teacher if isinstance(teacher, Teacher) else Teacher.from_pretrained(teacher, device=device, reading=reading)
-    )
-    _check_head(found, head, lora, read)
     source = with_spans(open_data(read, data, seed=seed, unlabelled=unlabelled), read)
     folder = Path(out) if out is not None else Path("runs") / read.name
-    lesson = Lesson(read, found, source, Path(cache) if cache else default_root(), head == "train", lora, seed, device)
+    lesson: Lesson | RunLesson
+    if not isinstance(teacher, Teacher) and is_run(Path(teacher)):
+        if head is not None or lora:
+            raise TeacherError(f"{teacher}: a trained run teaches as it is: leave out --head and --lora")
+        lesson = RunLesson(read, Path(teacher), source, device)
+    else:
+        found = _teacher(teacher, read, device)
+        _check_head(found, head, lora, read)
+        root = Path(cache) if cache else default_root()
+        lesson = Lesson(read, found, source, root, head, lora, seed, device)
     extension = Extension(
         name="distillation",
         rows=tuple(source.splits.unlabelled),
         objective=lesson.objective,
-        settings={"teacher": found.identity, "head": head, "lora": lora},
+        settings=lesson.settings,
         after=lesson.figures,
     )
     run = train_on(
@@ -98,7 +105,16 @@ def distill(
     if not compare:
         return run
     others = students_without(read, folder, source, seed=seed, device=device, data=data, progress=progress)
-    return with_extra(run, {"students": [*run.extra["students"], *lesson.columns_of(others)]})
+    rows, split, said = lesson.reported()
+    return with_extra(run, {"students": [*run.extra["students"], *columns_of(others, read, rows, split, said)]})
+
+
+def _teacher(teacher: str | Path | Teacher, task: Task, device: str) -> Teacher:
+    """A pretrained transformer as a teacher."""
+    if isinstance(teacher, Teacher):
+        return teacher
+    reading = Reading(task.distillation.max_length, task.distillation.truncate)
+    return Teacher.from_pretrained(teacher, device=device, reading=reading)
 
 
 def _check_head(teacher: Teacher, head: str | None, lora: bool, task: Task) -> None:
@@ -133,16 +149,18 @@ class Lesson:
     teacher: Teacher
     source: DataSource
     root: Path
-    trains_head: bool
+    head: Literal["train", "zero-shot"] | None
     trains_lora: bool
     seed: int
     device: str
 
     def __post_init__(self) -> None:
+        self.trains_head = self.head == "train"
         self.answers: tuple[str, ...] = ()
         self._said: dict[str, Tensor] = {}  # text -> log-probabilities of the answers
         self._seconds_per_input = float("nan")
         self._num_cut = 0
+        self.settings = {"teacher": self.teacher.identity, "head": self.head, "lora": self.trains_lora}
 
     def objective(self, model: Model, names: AnswerNames, reporter: Reporter) -> Objective:
         """Ask the teacher about all inputs, and give the loss that compares the student with it."""
@@ -238,31 +256,10 @@ class Lesson:
 
     def figures(self, model: Model, source: DataSource, names: AnswerNames) -> Mapping[str, Any]:
         """The teacher's figures beside the student's, for metrics.json."""
-        rows, split, said = self._reported()
-        side = beside(model, self.task, rows, names, said)
-        student = students_column("student", model, side, self.task, split, names)
-        return {
-            "teacher": {
-                **teachers_column(side, self.task, split, names, said),
-                "agreement": student["agreement"],
-                "kl": student["kl"],
-                "num_disagreements": int((side.student.argmax(axis=1) != side.teacher.argmax(axis=1)).sum()),
-                "disagreements": disagreements(model, side, rows, names),
-            },
-            "students": [student],
-        }
+        rows, split, said = self.reported()
+        return comparison(model, self.task, rows, split, names, said)
 
-    def columns_of(self, others: Mapping[str, Model]) -> list[dict[str, Any]]:
-        """The figures of students that lack something."""
-        rows, split, said = self._reported()
-        columns = []
-        for name, model in others.items():
-            names = AnswerNames.of(model)
-            side = beside(model, self.task, rows, names, said)
-            columns.append(students_column(name, model, side, self.task, split, names))
-        return columns
-
-    def _reported(self) -> tuple[Sequence[Row], str, Said]:
+    def reported(self) -> tuple[Sequence[Row], str, Said]:
         """The rows that figures are of, and what the teacher says of them."""
         splits = self.source.splits
         rows, split = (splits.test, "test") if splits.test else (splits.dev, "dev")
@@ -374,16 +371,6 @@ def with_spans(source: DataSource, task: Task) -> DataSource:
     cut = [Located({table.input: text}, f"span {i + 1}") for i, text in enumerate(spans(texts, table.spans, seed=0))]
     more = make_rows(cut, task.data, labelled=False)
     return replace(source, splits=replace(splits, unlabelled=[*splits.unlabelled, *more]))
-
-
-def aligned(out: Distribution, answers: Sequence[str]) -> Tensor:
-    """The rules' probabilities in the order of other answers; 0 for one that no row of the batch can have.
-
-    Shapes: -> [B, len(answers)]
-    """
-    place = {str(atom): column for column, atom in enumerate(out.answers)}
-    padded = torch.cat([out.p, out.p.new_zeros(len(out.p), 1)], dim=1)
-    return padded[:, torch.tensor([place.get(answer, len(place)) for answer in answers], device=out.p.device)]
 
 
 def _target(prepared: Prepared, answers: Sequence[str]) -> Tensor:

@@ -6,11 +6,14 @@ the encoder.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nesy.learning.metrics import SMALLEST
+from nesy.model import Distribution
 
 
 def tempered_kl(p: Tensor, teacher: Tensor, temperature: float, weight: Tensor | None = None) -> Tensor:
@@ -39,3 +42,13 @@ def trust(teacher: Tensor, target: Tensor) -> Tensor:
     """
     of_target = teacher.exp().gather(1, target.clamp(min=0)[:, None]).squeeze(1)
     return torch.where(target >= 0, of_target, torch.ones_like(of_target))
+
+
+def aligned(out: Distribution, answers: Sequence[str]) -> Tensor:
+    """The rules' probabilities in the order of other answers; 0 for one that no row of the batch can have.
+
+    Shapes: -> [B, len(answers)]
+    """
+    place = {str(atom): column for column, atom in enumerate(out.answers)}
+    padded = torch.cat([out.p, out.p.new_zeros(len(out.p), 1)], dim=1)
+    return padded[:, torch.tensor([place.get(answer, len(place)) for answer in answers], device=out.p.device)]

@@ -165,7 +165,12 @@ class DistillationTable:
         "and what it says and the predicate are compared without the rules.",
         "",
     )
-    facts_weight: float = key("Weight of the comparison of facts.", 0.3, low=0.0, high=100.0)
+    facts_weight: float = key(
+        "Weight of the comparison of facts; with a run as the teacher, of all neural predicates that both have.",
+        0.3,
+        low=0.0,
+        high=100.0,
+    )
     features: bool = key(
         "Before training, start the encoder's words from the teacher's features of them (encoders of words only).",
         False,

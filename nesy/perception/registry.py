@@ -17,6 +17,7 @@ GROUP: Final = "nesy.encoders"
 BUILT_IN: Final = {
     "image": "nesy.perception.image.encoder:ImageEncoder",
     "story": "nesy.perception.text.story_encoder:StoryEncoder",
+    "story-transformer": "nesy.perception.transformer.story_encoder:StoryTransformerEncoder",
     "table": "nesy.perception.table.encoder:TableEncoder",
     "text": "nesy.perception.text.encoder:TextEncoder",
     "transformer": "nesy.perception.transformer.encoder:TransformerEncoder",

@@ -181,3 +181,9 @@ def test_marks_are_words_of_their_own_and_punctuation_is_kept():
     assert story.words == ("", "'s", "mother", ",", "", ",", "is", "n't", "here", "!")
     assert story.names == ("Ann", "Eve Li")
     assert story.asked == ()
+
+
+def test_two_names_side_by_side_are_of_two_sentences():
+    text = "[Ann] has a son called [Bob] [Cy] hums. What is [Bob] to [Ann]?"
+    assert ("Bob", "Cy", 1) in build().facts({"text": text})[NEAR]
+    assert build().sighting({"text": text}, "kin", ("Bob", "Cy")).text == "[Bob] [Cy]"

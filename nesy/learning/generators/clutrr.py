@@ -11,7 +11,8 @@ takes) and, as `concepts`, the relations that the story was written from and the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -37,11 +38,15 @@ INVERSE: Mapping[str, str] = {
 }  # fmt: skip
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
-_COMMON = 40  # characters: a shorter sentence ("Her name is [..].") is no paraphrase of its own
+COMMON = 40  # characters: a shorter sentence ("Her name is [..].") is no paraphrase of its own
 
 
-def rows(split: str, path: Path, held_out: float) -> list[dict[str, Any]]:
-    """The rows of a split; `held_out` is the share of training sentences that are kept for dev."""
+def rows(split: str, path: Path, held_out: float, repeats: int = 0) -> list[dict[str, Any]]:
+    """The rows of a split; `held_out` is the share of training sentences that are kept for dev.
+
+    With `repeats`, a training story is left out if so many before it have each of its sentences: an encoder that is
+    slow need not read a sentence in every story that it was put into. 0 keeps all.
+    """
     kind = "test" if split == "test" else "train"
     stories = read_stories(path).get(kind)
     if stories is None:
@@ -49,13 +54,30 @@ def rows(split: str, path: Path, held_out: float) -> list[dict[str, Any]]:
     if split == "test":
         return [_row(story) for story in stories]
     wanted = split == "dev"
-    return [_row(story) for story in stories if _is_held_out(story.record["text"], held_out) == wanted]
+    chosen = [story for story in stories if _is_held_out(story.record["text"], held_out) == wanted]
+    if repeats and not wanted:
+        chosen = list(_less_repeated(chosen, repeats))
+    return [_row(story) for story in chosen]
 
 
 def _is_held_out(story: str, share: float) -> bool:
     """Whether a story has a sentence that is held out: decided by the sentence alone, without its names."""
-    patterns = (re.sub(r"\[[^\]]*\]", "[]", sentence) for sentence in _SENTENCE.split(story.strip()))
-    return any(crc32(p.encode()) % 10_000 < share * 10_000 for p in patterns if len(p) >= _COMMON)
+    return any(crc32(p.encode()) % 10_000 < share * 10_000 for p in sentences(story) if len(p) >= COMMON)
+
+
+def _less_repeated(records: Iterable[Located], repeats: int) -> Iterator[Located]:
+    """Those with a sentence that fewer than so many before them have."""
+    times: Counter[str] = Counter()
+    for located in records:
+        patterns = sentences(located.record["text"])
+        if any(times[pattern] < repeats for pattern in patterns):
+            times.update(patterns)
+            yield located
+
+
+def sentences(story: str) -> list[str]:
+    """The sentences of a text without their names: one of at least `COMMON` characters tells a paraphrase."""
+    return [re.sub(r"\[[^\]]*\]", "[]", sentence) for sentence in _SENTENCE.split(story.strip())]
 
 
 def _row(located: Located) -> dict[str, Any]:

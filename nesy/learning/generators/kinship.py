@@ -61,14 +61,17 @@ def rows(
     test: int = 500,
     path: str = "",
     held_out: float = 0.05,
+    repeats: int = 0,
 ) -> list[dict[str, Any]]:
-    """So many stories of a split, or those of CLUTRR's files in the folder `path`."""
+    """So many stories of a split, or those of CLUTRR's files in the folder `path` (`held_out`, `repeats`: `clutrr`)."""
     if not 0 < held_out <= 0.5:
         raise TaskError(f"the option `held_out` of the generator `kinship` must be above 0 and at most 0.5: {held_out}")
+    if repeats < 0:
+        raise TaskError(f"the option `repeats` of the generator `kinship` must be 0 or more: {repeats}")
     if path:
         if not Path(path).is_dir():
             raise DataError(f"{path}: expected a folder with CLUTRR's files")
-        return clutrr.rows(split, Path(path), held_out)
+        return clutrr.rows(split, Path(path), held_out, repeats)
     count = {"train": train, "dev": dev, "test": test}[split]
     if not 0 < count <= 1_000_000:
         raise TaskError(f"the option `{split}` of the generator `kinship` must be from 1 to 1,000,000, not {count}")

@@ -1,8 +1,9 @@
 """A story whose people (or places, or things) are marked by brackets: `[Ann] and her son [Bob] ...`.
 
 Its words are those of `split_words`, with a mark in place of each name, so that what is said of two people does not
-depend on what they are called. A question at the end, `What is [Bob] to [Ann]?`, is no part of the story: the names in
-it are what is asked.
+depend on what they are called. Two names with nothing between them are of two sentences, the first without its full
+stop: it is put there. A question at the end, `What is [Bob] to [Ann]?`, is no part of the story: the names in it are
+what is asked.
 """
 
 from __future__ import annotations
@@ -76,6 +77,9 @@ class Story:
         end = 0
         for mark in _MARKED.finditer(told):
             plain(end, mark.start())
+            if mentions and mentions[-1].place == len(words) - 1:
+                words.append(STOPS[0])
+                spans.append((mark.start(), mark.start()))
             end = mark.end()
             mentions.append(Mention(_name(mark), len(words), mark.start(), end))
             words.append("")

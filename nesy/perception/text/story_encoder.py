@@ -1,24 +1,20 @@
 """Stories about people: who is named near whom for the rules, and hypervectors of pairs for the neural predicates.
 
-The rules see `entity(Index, Name)`; `near(Name, Name, Distance)` for each two who are named with at most `between`
-others between them, in the order of their first meeting, and how many others and ends of sentences stand between them
-where they are nearest; and `asked(Name, Name)`, the names in a question at the end. A program declares by `#input` what
-it uses.
+What the rules see of a story, and what a key of a neural predicate means, is said in `story_reader`.
 
 The encoder sees the words around the two names (`surroundings`): each run of up to `run` words is a hypervector, the
 words' own vectors permuted by their place in the run and bound; it is bound with the role in which it stands, and all
-of them over the nearest meetings of a pair are bundled. A readout per neural predicate gives the scores.
-
-What a key of a neural predicate means: `p(X, Y)` is a pair of names, `p(X)` is one name with what stands around it.
+of them over the nearest meetings of a pair are bundled; of one name, what stands around its mentions. A readout per
+neural predicate gives the scores.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -28,23 +24,19 @@ from torch import Tensor, nn
 from nesy.errors import DataError, RunError, TaskError
 from nesy.hdc import MAP
 from nesy.language.core import Signature
-from nesy.language.values import Value, format_value
+from nesy.language.values import Value
 from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting
 from nesy.perception.influence import Influence, Members, influence
 from nesy.perception.options import read_options, within
-from nesy.perception.payloads import check_samples, rows_of, text_of
+from nesy.perception.payloads import check_samples, text_of
 from nesy.perception.readout import ReadoutName, make_readouts
 from nesy.perception.text.layout import MOST_PIECES
-from nesy.perception.text.story import Meetings, Story
+from nesy.perception.text.story import Story
+from nesy.perception.text.story_reader import Reading, StoryReader, check_interface, not_in_story
 from nesy.perception.text.surroundings import ALONE, FIRST, OTHER, ROLES, SECOND, Member, around_one, around_pair, part
 from nesy.perception.text.tokenizer import Pieces
 
-_ENTITY: Final = Signature("entity", 2)
-_NEAR: Final = Signature("near", 3)
-_ASKED: Final = Signature("asked", 2)
-_OWN: Final = (_ENTITY, _NEAR, _ASKED)
 _MARKS: Final = (FIRST, SECOND, OTHER)
-_MOST_CACHED: Final = 100_000  # texts
 _HINT: Final = 0.3  # scale of a word's vector at the start: where the soft sign of a bundle still learns
 
 
@@ -74,16 +66,6 @@ class _Bundle:
     role: NDArray[np.int64]
 
 
-@dataclass(eq=False)
-class _Reading:
-    """A story that was read once, and the bundles that were asked for."""
-
-    text: str
-    story: Story
-    meetings: Mapping[tuple[str, str], Meetings]
-    bundles: dict[tuple[Value, ...], _Bundle] = field(default_factory=dict)
-
-
 @final
 class StoryEncoder(Encoder):
     """See the module's text."""
@@ -108,7 +90,8 @@ class StoryEncoder(Encoder):
         self.register_buffer("places", self.model.random(MOST_PIECES))
         self.roles = nn.Parameter(self.model.random(options.run * ROLES))
         self.readouts = make_readouts(options.readout, options.dim, self.num_scores, options.hidden, seed)
-        self._readings: OrderedDict[str, _Reading] = OrderedDict()
+        self.reader = StoryReader(options.field, options.between, options.longest, inputs)
+        self._bundles: WeakKeyDictionary[Reading, dict[tuple[Value, ...], _Bundle]] = WeakKeyDictionary()
         self._runs = _Runs()
         self._spelling: dict[str, list[int]] = {}  # the pieces of each word met so far
 
@@ -117,12 +100,7 @@ class StoryEncoder(Encoder):
         cls, options: Mapping[str, Any], interface: Interface, payloads: Sequence[Payload], seed: int
     ) -> StoryEncoder:
         chosen = read_options(StoryOptions, options, "story")
-        if _NEAR not in interface.inputs:
-            known = ", ".join(map(str, interface.inputs)) or "none"
-            raise TaskError(
-                f"the story encoder supplies {_NEAR}, which the program does not declare (its inputs: {known}): "
-                "add `#input near(name, name, distance).`"
-            )
+        check_interface(interface, "story")
         stories = [Story.parse(text_of(payload, chosen.field)) for payload in payloads]
         words = (word for story in stories for word in (*story.words, *map(str.lower, story.names)) if word)
         return cls(chosen, Pieces.train(words, chosen.vocabulary), interface.num_scores, interface.inputs, seed)
@@ -148,27 +126,10 @@ class StoryEncoder(Encoder):
         }
 
     def facts(self, payload: Payload) -> Facts:
-        reading = self._read(payload)
-        story = reading.story
-        found: dict[Signature, list[tuple[Value, ...]]] = {
-            _NEAR: [(*pair, meetings.distance) for pair, meetings in reading.meetings.items()]
-        }
-        if _ENTITY in self.inputs:
-            found[_ENTITY] = list(enumerate(story.names))
-        if _ASKED in self.inputs:
-            if len(story.asked) != 2:
-                raise DataError(
-                    "a story needs a question with two marked names at its end, such as `What is [Bob] to [Ann]?`"
-                    f"; this one has {len(story.asked) or 'none'}: ...{reading.text[-60:]!r}"
-                )
-            for name in story.asked:
-                if name not in story.names:
-                    raise DataError(f"the question names [{name}], whom the story does not: it has {_listed(story)}")
-            found[_ASKED] = [story.asked]
-        return {**rows_of(payload, (s for s in self.inputs if s not in _OWN)), **found}
+        return self.reader.facts(payload)
 
     def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
-        readings = [self._read(payload) for payload in payloads]
+        readings = [self.reader.read(payload) for payload in payloads]
         scores = {}
         for name, keys in requests.items():
             check_samples(name, keys)
@@ -180,19 +141,10 @@ class StoryEncoder(Encoder):
         return scores
 
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
-        reading = self._read(payload)
-        match key:
-            case (str(first), str(second)) if (first, second) in reading.meetings:
-                spans = [(one.start, other.end) for one, other in reading.meetings[first, second].places]
-            case (str(name),) if name in reading.story.names:
-                spans = [(mention.start, mention.end) for mention in reading.story.mentions if mention.name == name]
-            case _:
-                raise DataError(_not_in_story(predicate, key))
-        start, end = min(spans, key=lambda span: span[1] - span[0])
-        return Sighting(reading.text[start:end], start, end)
+        return self.reader.sighting(payload, predicate, key)
 
     def influence(self, payload: Payload, predicate: str, key: tuple[Value, ...], outcome: int) -> Influence | None:
-        reading = self._read(payload)
+        reading = self.reader.read(payload)
         members = self._members(reading, predicate, key)
         with torch.no_grad():
             vectors = self._vectors(self._numbered(members))
@@ -205,24 +157,7 @@ class StoryEncoder(Encoder):
 
     # -- members and their vectors --
 
-    def _read(self, payload: Payload) -> _Reading:
-        text = text_of(payload, self.options.field)
-        found = self._readings.get(text)
-        if found is not None:
-            self._readings.move_to_end(text)
-            return found
-        story = Story.parse(text)
-        if len(story.words) > self.options.longest:
-            raise DataError(
-                f"a story has {len(story.words):,} words, more than the {self.options.longest:,} that the option "
-                f"`longest` of [encoder] allows: {text[:40]!r}..."
-            )
-        found = self._readings[text] = _Reading(text, story, story.meetings(self.options.between))
-        if len(self._readings) > _MOST_CACHED:
-            self._readings.popitem(last=False)
-        return found
-
-    def _members(self, reading: _Reading, predicate: str, key: tuple[Value, ...]) -> list[Member]:
+    def _members(self, reading: Reading, predicate: str, key: tuple[Value, ...]) -> list[Member]:
         context, run = self.options.context, self.options.run
         match key:
             case (str(first), str(second)) if (first, second) in reading.meetings:
@@ -231,12 +166,13 @@ class StoryEncoder(Encoder):
             case (str(name),) if name in reading.story.names:
                 return around_one(reading.story, name, context, run)
             case _:
-                raise DataError(_not_in_story(predicate, key))
+                raise DataError(not_in_story(predicate, key))
 
-    def _bundle(self, reading: _Reading, predicate: str, key: tuple[Value, ...]) -> _Bundle:
-        found = reading.bundles.get(key)
+    def _bundle(self, reading: Reading, predicate: str, key: tuple[Value, ...]) -> _Bundle:
+        bundles = self._bundles.setdefault(reading, {})
+        found = bundles.get(key)
         if found is None:
-            found = reading.bundles[key] = self._numbered(self._members(reading, predicate, key))
+            found = bundles[key] = self._numbered(self._members(reading, predicate, key))
         return found
 
     def _numbered(self, members: Sequence[Member]) -> _Bundle:
@@ -335,15 +271,3 @@ class _Runs:
             found = self.number[run] = len(self.items)
             self.items.append(run)
         return found
-
-
-def _listed(story: Story) -> str:
-    return ", ".join(f"[{name}]" for name in story.names) or "no marked name"
-
-
-def _not_in_story(predicate: str, key: tuple[Value, ...]) -> str:
-    inside = ",".join(map(format_value, key))
-    return (
-        f"`{predicate}({inside})` asks the story encoder about something that is not in the story: "
-        "a key is a name, or two names of `near` in its order"
-    )

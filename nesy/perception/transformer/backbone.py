@@ -53,18 +53,21 @@ class Backbone(nn.Module):
         self.model = (_with_lora(model, lora_rank) if lora_rank else model.requires_grad_(False)).eval()
 
     @classmethod
-    def from_folder(cls, folder: Path, lora_rank: int) -> Backbone:
-        """The transformer of a folder, with its weights.
+    def from_folder(cls, folder: Path, lora_rank: int, layers: int = 0) -> Backbone:
+        """The transformer of a folder, with its weights, or its first so many layers.
 
-        Raises: TaskError, one line, for whatever is wrong with the folder; MissingExtraError for LoRA without peft.
+        Raises: TaskError, one line, for whatever is wrong with the folder, or where it has fewer layers;
+        MissingExtraError for LoRA without peft.
         """
         if not (folder / "tokenizer.json").is_file():
             raise TaskError(f"{folder}: the folder has no tokenizer.json: save it again with a fast tokenizer")
         try:
             pretrained = _load(folder)
             config = json.loads(pretrained.config.to_json_string(use_diff=False))
+            if layers:
+                config = _cut(config, layers, folder)
             backbone = cls(config, (folder / "tokenizer.json").read_text(encoding="utf-8"), lora_rank)
-        except MissingExtraError:
+        except (MissingExtraError, TaskError):
             raise
         except Exception as error:  # whatever a damaged folder makes of three libraries: it is the folder that is wrong
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -101,6 +104,14 @@ class Backbone(nn.Module):
         mask = (torch.arange(ids.shape[1])[None] < torch.tensor(lengths)[:, None]).to(device)
         hidden = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         return [vectors[:length] for vectors, length in zip(hidden, lengths, strict=True)]
+
+
+def _cut(config: Mapping[str, Any], layers: int, folder: Path) -> dict[str, Any]:
+    """The configuration of a transformer's first layers."""
+    has = config.get("num_hidden_layers")
+    if not isinstance(has, int) or layers > has:
+        raise TaskError(f"{folder}: `layers` = {layers} in [encoder], and the transformer has {has} layers to cut")
+    return {**config, "num_hidden_layers": layers}
 
 
 def _model(config: Mapping[str, Any]) -> Any:
