@@ -46,7 +46,7 @@ def work(name: str) -> tuple[Encoder, Sequence[Payload], Mapping[str, Keys]]:
     kind = encoder_class(str(options.pop("kind")))
     torch.manual_seed(0)
     encoder = kind.build(options, Interface.of(program.core), payloads, 0)
-    batch = nesy.Model(program, encoder, task.query).prepare(payloads[:BATCH])
+    batch = nesy.Model(program, encoder, task.task.query).prepare(payloads[:BATCH])
     return encoder.train(), batch.payloads, batch.requests
 
 

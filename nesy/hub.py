@@ -39,7 +39,7 @@ def push(folder: str | Path, repository: str, *, private: bool | None = None, to
     Raises: RunError for a folder that is no whole run, an id that cannot be, or a hub that refuses.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HTTPError  # also of a network that is not there; it is what the client uses
 
     place = Path(folder)
     run_folder.check(place)
@@ -56,14 +56,14 @@ def push(folder: str | Path, repository: str, *, private: bool | None = None, to
             delete_patterns="*",  # of an earlier version whatever is no longer there
             commit_message="Upload a nesy run",
         )
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (HTTPError, OSError, ValueError) as error:
         raise RunError(f"{repository}: the hub does not take it: {_reason(error)}") from None
     return str(address)
 
 
 def _fetched(name: str, revision: str | None) -> Path:
     from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, HTTPError, LocalEntryNotFoundError
 
     try:
         manifest = Path(
@@ -88,7 +88,7 @@ def _fetched(name: str, revision: str | None) -> Path:
         raise RunError(f"{name}: no such run folder, not in the local hub cache, and {why}") from None
     except EntryNotFoundError:
         raise RunError(f"{name}: what the hub holds there is not a nesy run: it has no {run_folder.MANIFEST}") from None
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (HTTPError, OSError, ValueError) as error:
         raise RunError(f"{name}: no such run folder, and the hub does not give it: {_reason(error)}") from None
     return Path(snapshot)
 

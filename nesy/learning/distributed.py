@@ -67,8 +67,14 @@ def run_together(
     Raises: MissingExtraError without Ray; NesyError of any process as it is, or for processes killed again and again.
     """
     with _started(workers) as ray, _folder(scratch):
-        from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, WorkerGroupError
-        from ray.train.torch import TorchConfig, TorchTrainer
+        from ray.train import (  # pyright: ignore[reportMissingImports]
+            FailureConfig,
+            LoggingConfig,
+            RunConfig,
+            ScalingConfig,
+            WorkerGroupError,
+        )
+        from ray.train.torch import TorchConfig, TorchTrainer  # pyright: ignore[reportMissingImports]
 
         inbox: Any = ray.remote(num_cpus=0)(_Inbox).remote()
         home = os.getcwd()

@@ -191,6 +191,16 @@ def test_without_a_network_only_the_cache_is_read(our_hub: Hub, run: Path, monke
     )
 
 
+@pytest.mark.usefixtures("our_hub")
+def test_a_hub_that_cannot_be_reached_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")  # nothing listens there
+    with pytest.raises(RunError, match=r"^ann/mood: the hub does not take it: ") as caught:
+        hub.push(run, "ann/mood", token="hf_test")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_name_inside_a_folder_of_this_machine_is_never_asked_of_the_hub(our_hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     assert hub.run_place("runs/mood") == Path("runs/mood")
