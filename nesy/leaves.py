@@ -145,7 +145,9 @@ class LeafPlan:
         offset = graph.num_leaves
         requests: dict[str, Keys] = {}
 
-        uncertain = np.unique(table.of_leaf[np.isnan(fixed)])
+        is_uncertain = np.zeros(table.num_choices, dtype=np.bool_)
+        is_uncertain[table.of_leaf[np.isnan(fixed)]] = True
+        uncertain = np.flatnonzero(is_uncertain)
         neural_rows: dict[str, np.ndarray] = {}
         for id in np.unique(table.choice[uncertain]):
             core = choice_of[int(id)]
@@ -221,10 +223,10 @@ def parameter_keys(graph: DerivationGraph) -> list[ParameterKey]:
         for rule in (*program.rules, *program.constraints)
         if rule.choice and any(isinstance(weight, Learnable) for weight in rule.choice.weights)
     }
+    rows = np.flatnonzero(np.isin(table.choice, list(learnable)))
     return [
-        (int(id), _index_values(*learnable[int(id)], table.key[row]))
-        for row, id in enumerate(table.choice)
-        if int(id) in learnable
+        (id, _index_values(*learnable[id], table.key[row]))
+        for row, id in zip(rows.tolist(), table.choice[rows].tolist(), strict=True)
     ]
 
 

@@ -37,7 +37,7 @@ from nesy.perception.registry import encoder_class
 from nesy.program import Program
 from nesy.run_folder import is_run, place_for, read_text, write_text
 
-_MEASURING_BATCH = 256  # rows; no gradient is kept, so more fit than in training
+_MEASURING_BATCH = 512  # rows; no gradient is kept, so more fit than in training
 
 ObjectiveOf: TypeAlias = Callable[[Model, AnswerNames, Reporter], Objective]
 

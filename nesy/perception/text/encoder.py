@@ -35,7 +35,7 @@ from nesy.perception.influence import Influence, Members, influence
 from nesy.perception.options import read_options, within
 from nesy.perception.readout import ReadoutName, make_readouts
 from nesy.perception.text.fields import TextFields, pair_sighting
-from nesy.perception.text.layout import MOST_PIECES, Layout, Reading, not_in_text
+from nesy.perception.text.layout import MOST_PIECES, Index, Layout, Reading, not_in_text
 from nesy.perception.text.neighbours import bundle_neighbours
 from nesy.perception.text.tokenizer import Pieces
 from nesy.perception.text.words import Words, split_words
@@ -144,7 +144,7 @@ class TextEncoder(WordEncoder):
         vectors = self._hypervectors(layout)
         scores = {}
         for name, rows in layout.rows.items():
-            scores[name] = self.readouts[name](vectors.index_select(0, torch.from_numpy(rows).to(vectors.device)))
+            scores[name] = self.readouts[name](_chosen(vectors, rows))
         return scores
 
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
@@ -225,7 +225,8 @@ class TextEncoder(WordEncoder):
         sizes = torch.bincount(text, minlength=layout.num_texts).clamp(min=1).to(words.dtype)
         if self.key is not None:
             whole = self.model.bind(self._lifted(_sums(words, text, sizes)), self.key)
-            bundles = bundles + torch.cat([whole.index_select(-2, text), torch.zeros_like(whole[..., :1, :])], dim=-2)
+            whole = torch.cat([whole, torch.zeros_like(whole[..., :1, :])], dim=-2)  # the empty row's
+            bundles = bundles + whole.index_select(-2, torch.cat([text, text.new_tensor([layout.num_texts])]))
         if layout.has_further_rows:
             bundles = torch.cat([bundles, _sums(bundles, text, sizes), self._pairs(layout, bundles)], dim=-2)
         return bundles
@@ -261,6 +262,13 @@ class TextEncoder(WordEncoder):
         if len(self._readings) > _MOST_CACHED:
             self._readings.popitem(last=False)
         return reading
+
+
+def _chosen(vectors: Tensor, rows: Index) -> Tensor:
+    """Some rows; those that stand one after the other are not copied. Shapes: [N, D], [K] -> [K, D]"""
+    if len(rows) and bool((np.diff(rows) == 1).all()):
+        return vectors.narrow(0, int(rows[0]), len(rows))
+    return vectors.index_select(0, torch.from_numpy(rows).to(vectors.device))
 
 
 def _sums(words: Tensor, text: Tensor, sizes: Tensor) -> Tensor:

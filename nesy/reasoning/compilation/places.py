@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -107,7 +108,7 @@ def gather(program: CoreProgram, pieces: Sequence[Piece]) -> tuple[DerivationGra
         has_rest=np.concatenate([empty, *(table.has_rest for table in tables)]),
         choice=np.concatenate([_NONE, *(table.choice for table in tables)]),
         sample=np.where(shared, -1, own),
-        key=tuple(key for table in tables for key in table.key),
+        key=tuple(chain.from_iterable(table.key for table in tables)),
         outcome=np.concatenate([_NONE, *(table.outcome for table in tables)]),
         probability=np.concatenate([np.zeros(0), *(table.probability for table in tables)]),
     )
