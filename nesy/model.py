@@ -31,7 +31,7 @@ from nesy.language.core import Atom, CoreProgram, Query
 from nesy.language.functions import FUNCTIONS
 from nesy.language.values import Compound, format_value, key
 from nesy.leaves import LeafPlan, Parameters, parameter_keys
-from nesy.perception import Encoder, Facts, Keys, Payload, View, encoder_class, encoder_kind
+from nesy.perception import Encoder, Facts, Interface, Keys, Modules, Payload, View, encoder_class, encoder_kind
 from nesy.program import Program
 from nesy.reasoning import Budget, DerivationGraph, KnownSamples, Limits, Reading, Structures, exact, ground
 from nesy.temperatures import Temperatures
@@ -114,13 +114,20 @@ class _Known:
 class Model(nn.Module):
     """A program whose neural predicates an encoder gives. It answers one query, or several that are named.
 
-    Raises: QueryError where it is not clear which.
+    In an encoder's place may stand a torch module for each neural predicate (see `perception.modules`).
+
+    Raises: QueryError where it is not clear which; TaskError for modules that do not fit the program.
     """
 
-    def __init__(self, program: Program | CoreProgram, encoder: Encoder, query: str | Sequence[str] | None = None):
+    def __init__(
+        self,
+        program: Program | CoreProgram,
+        encoder: Encoder | nn.Module | Mapping[str, nn.Module],
+        query: str | Sequence[str] | None = None,
+    ):
         super().__init__()
         self.program = program if isinstance(program, Program) else Program(program)
-        self.encoder = encoder
+        self.encoder = encoder if isinstance(encoder, Encoder) else Modules(encoder, Interface.of(self.core))
         self.parameters_of_rules = Parameters(self.core)
         self.temperatures = Temperatures(self.core)
         self.queries = self._queries(query)
@@ -273,7 +280,7 @@ class Model(nn.Module):
                 "nesy": version("nesy"),
                 "program": main,
                 "query": texts[0] if len(texts) == 1 else texts,
-                "encoder": {"kind": encoder_kind(self.encoder), "config": self.encoder.config()},
+                "encoder": {"config": self.encoder.config(), "kind": encoder_kind(self.encoder)},
                 "parameters": [
                     [id, [format_value(value) for value in index]] for id, index in self.parameters_of_rules.groups
                 ],

@@ -2,6 +2,7 @@
 
 from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Sighting, WordEncoder
 from nesy.perception.influence import Influence, Part
+from nesy.perception.modules import Modules
 from nesy.perception.registry import encoder_class, encoder_kind, encoder_names
 from nesy.perception.view import View
 
@@ -11,6 +12,7 @@ __all__ = [
     "Influence",
     "Interface",
     "Keys",
+    "Modules",
     "Part",
     "Payload",
     "Sighting",
