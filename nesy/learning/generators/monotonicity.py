@@ -225,7 +225,7 @@ def _words(random: np.random.Generator, split: str) -> tuple[str, str, str]:
     kind = _one(random, [*_NARROWER])
     known = _known(kind, split)
     if random.random() < _APART:
-        first, second = random.choice(len(known), 2, replace=False).tolist()
+        first, second = (int(place) for place in random.choice(len(known), 2, replace=False))
         return known[first], known[second], "apart"
     return _in_order(random, _one(random, known), kind)
 
