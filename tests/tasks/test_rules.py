@@ -215,6 +215,7 @@ DENIED = 0.9
         ("It is not a surprise that there is a {}.", UP),
         ("It is not too shocking that there is not a {}.", NOT),
         ("The claim that he never quite likes a {} is not old.", NOT),
+        ("It is not correct that he never quite likes a {}.", 2 * NOT * (1 - NOT)),
         ("The boy sees a not very old but likes a {}.", UP),
         ("The boy is next to a not very likes {}.", UP),
         ("The boy is next to a not very {} tree.", NOT),
