@@ -33,6 +33,9 @@ def test_two_relations_compose_to_one_at_most():
         ("spouse", "parent", "parent_in_law"), ("child", "spouse", "child_in_law"), ("spouse", "child", "child"),
         ("siblings_spouse", "child", "nephew"), ("uncle", "child", "cousin"), ("cousin", "parent", "uncle"),
         ("great_grandchild", "parent", "grandchild"), ("parent", "spouse", "parent"),
+        ("grandparent", "parent", "great_grandparent"), ("great_uncle", "nephew", "parents_cousin"),
+        ("parent_in_law", "sibling", "uncle_in_law"), ("uncle", "spouse", "uncles_spouse"),
+        ("uncles_spouse", "child", "cousin"), ("grandparent_in_law", "grandchild", "cousin_in_law"),
     ],
 )  # fmt: skip
 def test_relations_compose_as_people_say(first, then, whole):
@@ -68,6 +71,33 @@ def test_what_two_are_in_the_family_is_what_the_rules_compose(split):
     found, p = answers(rows)
     assert found == [f"relation({row['relation']})" for row in rows]
     assert bool((p > 0).all())
+
+
+def test_a_chain_may_leave_somebody_out_but_one_through_all_is_likelier():
+    kin = {"kin": [["Ann", "Bob", "child"], ["Bob", "Cy", "child"]], "gender": [["Cy", "female"]]}
+    text = "[Ann] has a son, [Bob]. [Dee] sings. [Bob] has a daughter, [Cy]. What is [Cy] to [Ann]?"
+    found, _ = answers([{"text": text, "concepts": kin}])
+    assert found == ["relation(granddaughter)"]
+    both = {"kin": [*kin["kin"], ["Ann", "Cy", "child"]], "gender": kin["gender"]}
+    text = "[Ann], [Bob] and [Cy] sing. [Ann] and [Cy] hum. What is [Cy] to [Ann]?"
+    found, either = answers([{"text": text, "concepts": both}])
+    assert found == ["relation(granddaughter)"] and float(either) > 0.8
+
+
+def test_sentences_are_left_out_that_stories_before_have(tmp_path):
+    header = "story,query,target,story_edges,edge_types,genders,task_name\n"
+    edges = '"[(0, 1), (1, 2)]","[\'father\', \'father\']","A:male,B:male,C:male",task_1.2\n'
+    long = [f"[A] and his father [B] went {where} on a very long and sunny day." for where in ("out", "home", "off")]
+    end = "[C] is the father of [B], whom all the others of them like."
+    stories = [f"{long[0]} {end}", f"{long[1]} {end}", f"{end} {long[0]}", f"{long[1]} {long[0]}", f"{long[2]} {end}"]
+    lines = [f"\"{story}\",\"('A', 'C')\",grandfather,{edges}" for story in stories]
+    (tmp_path / "train.csv").write_text(header + "".join(lines))
+    options = {"path": str(tmp_path), "held_out": 1e-9}
+    texts = [row["text"] for row in kinship.rows("train", 0, 0, repeats=1, **options)]
+    assert [text.partition(" What")[0] for text in texts] == [stories[0], stories[1], stories[4]]
+    assert len(kinship.rows("train", 0, 0, **options)) == 5
+    with pytest.raises(TaskError, match="`repeats` of the generator `kinship` must be 0 or more: -1"):
+        kinship.rows("train", 0, 0, repeats=-1, **options)
 
 
 def test_a_story_names_people_by_marks_and_asks_at_its_end():
