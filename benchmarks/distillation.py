@@ -1,6 +1,7 @@
 """A real pretrained teacher and a student a fraction of its size, on SST-2.
 
-    python -m benchmarks.distillation [--seeds 0 1 2] [--few 100 300 1000] [--contrast FOLDER] [--runs FOLDER]
+    python -m benchmarks.distillation [--seeds 0 1 2] [--few 100 300 1000] [--few-seeds 0]
+                                      [--contrast FOLDER] [--runs FOLDER]
 
 Four columns: the student with the rules of negation and a teacher, its teacher (MiniLM, fine-tuned with LoRA on the
 same training rows, once for all seeds), the student without the teacher, and the same without the rules. All learn
@@ -61,7 +62,8 @@ def main() -> None:
     parser.add_argument("--snippets", type=Path, default=SHARED / "mr_polarity")
     parser.add_argument("--contrast", type=Path, help="the folder imdb_contrast; its long reviews take long")
     parser.add_argument("--few", type=int, nargs="*", default=[], help="numbers of labelled sentences")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--few-seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "distillation")
     options = parser.parse_args()
@@ -77,7 +79,7 @@ def main() -> None:
         print(page(results), flush=True)
     few_path = options.results / "few_labels.json"
     few: dict[str, Any] = json.loads(few_path.read_text()) if few_path.exists() else {}
-    for seed in options.seeds:
+    for seed in options.few_seeds:
         for count in options.few:
             columns = few_figures(options.runs, seed, count, data, unlabelled)
             few.setdefault(str(seed), {})[str(count)] = columns

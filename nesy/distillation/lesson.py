@@ -21,7 +21,7 @@ from nesy.distillation.others import students_without
 from nesy.distillation.question import PLACE
 from nesy.distillation.run_teacher import RunLesson
 from nesy.distillation.teacher import LabelMap, Teacher, map_labels
-from nesy.distillation.words import Facts, align, fact_kl, spans
+from nesy.distillation.words import Facts, align, fact_kl, spans, variants
 from nesy.errors import DataError, TaskError, TeacherError, near_name
 from nesy.language.values import format_value
 from nesy.learning.batches import AnswerNames, Prepared
@@ -80,7 +80,7 @@ def distill(
         raise TaskError(
             f"{read.folder}: with redraw = true rows change in every epoch, and a teacher cannot be asked once"
         )
-    source = with_spans(open_data(read, data, seed=seed, unlabelled=unlabelled), read)
+    source = with_further(open_data(read, data, seed=seed, unlabelled=unlabelled), read)
     folder = Path(out) if out is not None else Path("runs") / read.name
     lesson: Lesson | RunLesson
     if not isinstance(teacher, Teacher) and is_run(Path(teacher)):
@@ -360,16 +360,19 @@ class Lesson:
         self._seconds_per_input = (time.perf_counter() - started) / len(ordered)
 
 
-def with_spans(source: DataSource, task: Task) -> DataSource:
-    """The rows, with spans of their texts among the unlabelled ones if the task asks for them."""
+def with_further(source: DataSource, task: Task) -> DataSource:
+    """The rows, with spans and variants of their texts among the unlabelled ones if the task asks for them."""
     table = task.distillation
-    if not table.spans:
+    if not table.spans and not table.variants:
         return source
     splits = source.splits
     rows = (*splits.train, *splits.unlabelled)
     texts = [split_words(text).words for row in rows if isinstance(text := row.columns.get(table.input), str)]
-    cut = [Located({table.input: text}, f"span {i + 1}") for i, text in enumerate(spans(texts, table.spans, seed=0))]
-    more = make_rows(cut, task.data, labelled=False)
+    made = {"span": spans(texts, table.spans, seed=0), "variant": variants(texts, table.variants, seed=0)}
+    records = [
+        Located({table.input: text}, f"{kind} {i}") for kind, found in made.items() for i, text in enumerate(found, 1)
+    ]
+    more = make_rows(records, task.data, labelled=False)
     return replace(source, splits=replace(splits, unlabelled=[*splits.unlabelled, *more]))
 
 
