@@ -80,7 +80,7 @@ class RunLesson:
             raise TeacherError(f"{self.folder}: this run answers `{', '.join(told)}`, and the task asks `{asked[0]}`")
         shared = [name for name in model.core.neural if _outcomes(model, name) == _outcomes(self.teacher, name)]
         splits = self.source.splits
-        self._ask([*splits.train, *splits.unlabelled, *(splits.test or splits.dev)], shared, reporter)
+        self._ask([*splits.learned, *splits.unlabelled, *(splits.test or splits.dev)], shared, reporter)
         table = self.task.distillation
         labels = label_objective(model, self.task.training)
 

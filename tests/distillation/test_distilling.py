@@ -176,3 +176,17 @@ def test_lora_fine_tunes_a_sentence_encoder_and_keeps_it_for_the_next_time(
     distill(mood, folder, tmp_path / "again", lora=True, epochs=1, device="cpu", progress=False)
     assert kept[0].stat().st_mtime_ns == stamp
     assert (folder / "model.safetensors").read_bytes() == before
+
+
+def test_a_generators_rows_beside_the_datas_own_are_learned_from_any_teacher(
+    make_teacher: Make, mood: Path, tmp_path: Path
+) -> None:
+    text = (mood / "task.toml").read_text()
+    text = text.replace('train = "train.jsonl"', 'generator = "negation"').replace(
+        'test = "test.jsonl"', "beside = true"
+    )
+    (mood / "task.toml").write_text(text + "\n[data.options]\ntrain = 20\n")
+    first = train(mood, tmp_path / "first", data=mood, epochs=1, device="cpu", progress=False)
+    for teacher in (make_teacher(), first.folder):
+        run = distill(mood, teacher, tmp_path / "run", data=mood, epochs=1, compare=False, device="cpu", progress=False)
+        assert run.extra["students"][0]["rows"] == 30
