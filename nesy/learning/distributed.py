@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 
 from nesy.errors import MissingExtraError, NesyError
-from nesy.learning.group import Group
+from nesy.learning.group import Group, ProcessLost
 from nesy.learning.progress import EpochRecord, Reporter, Silent
 
 _RETRIES = 3  # of one part, and restarts of one worker: what kills more often is not bad luck
@@ -84,7 +84,10 @@ def run_together(
             torch.set_num_threads(1)
             return work(is_again, _Relay(inbox) if Group.current().is_first else Silent())
 
+        reason = ""
         for attempt in range(_RETRIES + 1):
+            if attempt:
+                report.note(f"a worker was lost: all {workers} start again")
             trainer = TorchTrainer(
                 partial(member, attempt > 0),
                 torch_config=TorchConfig(timeout_s=_PATIENCE),
@@ -99,12 +102,20 @@ def run_together(
             try:
                 return _waiting(ray, trainer.fit, inbox, report).return_value
             except WorkerGroupError as error:
-                for cause in error.worker_failures.values():
-                    if isinstance(cause, NesyError):
-                        raise cause from None
-                reason = next(iter(error.worker_failures.values()), error)
-                report.note(f"a worker was lost: starting all {workers} anew")
-        raise NesyError(f"a worker was lost {_RETRIES + 1} times: {str(reason).strip().splitlines()[0][:200]}")
+                reason = _loss(error, error.worker_failures.values())
+        raise NesyError(f"a worker was lost {_RETRIES + 1} times: {reason[:200]}")
+
+
+def _loss(error: Exception, causes: Iterable[Exception]) -> str:
+    """How a process was lost, if that is all that happened; anything else is raised as it is."""
+    reason = str(error)
+    for cause in causes:
+        if isinstance(cause, NesyError):
+            raise cause from None
+        if not isinstance(cause, ProcessLost) and type(cause).__module__.partition(".")[0] != "ray":
+            raise cause from error  # a bug, which is to show itself
+        reason = str(cause)
+    return reason.strip().splitlines()[0]
 
 
 def _waiting(ray: Any, fit: Callable[[], ResultT], inbox: Any, report: Reporter) -> ResultT:
@@ -115,12 +126,17 @@ def _waiting(ray: Any, fit: Callable[[], ResultT], inbox: Any, report: Reporter)
         try:
             while not result.done():
                 wait([result], timeout=_SECONDS_BETWEEN_NEWS)
-                for name, words in ray.get(inbox.take.remote()):
-                    getattr(report, name)(*words)
+                _pass_on(ray, inbox, report)
+            _pass_on(ray, inbox, report)
         except BaseException:
             ray.shutdown()  # ends the processes, and so the thread that waits for them
             raise
         return result.result()
+
+
+def _pass_on(ray: Any, inbox: Any, report: Reporter) -> None:
+    for name, words in ray.get(inbox.take.remote()):
+        getattr(report, name)(*words)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ a share may lack what one neural predicate or one rule's probability needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,6 +20,10 @@ import torch
 from torch import Tensor, distributed, nn
 
 T = TypeVar("T")
+
+
+class ProcessLost(Exception):
+    """Another process of the group does not answer any more."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +62,24 @@ class Group:
         if self.is_alone:
             return [value]
         found: list[T | None] = [None] * self.size
-        distributed.all_gather_object(found, value)
+        with _talking():
+            distributed.all_gather_object(found, value)
         return found  # pyright: ignore[reportReturnType]
 
     def from_first(self, value: T | None) -> T:
         """The value of the first process, for all of them; what the others give is not looked at."""
         found = [value]
         if not self.is_alone:
-            distributed.broadcast_object_list(found, src=0)
+            with _talking():
+                distributed.broadcast_object_list(found, src=0)
         return found[0]  # pyright: ignore[reportReturnType]
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all processes, the same bits in each."""
         if not self.is_alone:
             values = values.clone()
-            distributed.all_reduce(values)
+            with _talking():
+                distributed.all_reduce(values)
         return values
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -85,6 +93,14 @@ class Group:
         pieces = total[len(wanted) :].split([p.numel() for p in wanted])
         for p, piece, count in zip(wanted, pieces, total[: len(wanted)].tolist(), strict=True):
             p.grad = piece.view_as(p).to(p.dtype) if count else None
+
+
+@contextmanager
+def _talking() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # all that the backends raise
+        raise ProcessLost(str(error)) from error
 
 
 ALONE = Group()

@@ -20,7 +20,7 @@ from nesy.errors import DataError, MissingExtraError, NesyError
 from nesy.learning import asking, distributed, training
 from nesy.learning.asking import ask_all
 from nesy.learning.group import Group
-from nesy.learning.progress import Reporter
+from nesy.learning.progress import Reporter, Silent
 from nesy.learning.training import train
 
 
@@ -129,6 +129,19 @@ def test_a_mistake_in_the_data_ends_a_training_at_once_with_its_own_words(mood: 
     with pytest.raises(DataError, match=r"train\.jsonl:\d+: `positve` is not an answer that `label\(P\)` can have"):
         train(mood, tmp_path / "run", workers=2, device="cpu", progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["mood"]
+
+
+@pytest.mark.usefixtures("needs_ray")
+def test_a_bug_shows_itself_and_is_not_tried_again(tmp_path: Path) -> None:
+    def work(is_again: bool, report: Reporter) -> None:
+        (tmp_path / f"{Group.current().rank}-{is_again}").touch()
+        if Group.current().rank == 1:
+            raise ZeroDivisionError("one by none")
+        Group.current().gather(0)
+
+    with pytest.raises(ZeroDivisionError, match="one by none"):
+        distributed.run_together(work, 2, tmp_path / "scratch", Silent(), on_gpu=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0-False", "1-False"]
 
 
 @pytest.mark.usefixtures("needs_ray")
