@@ -12,6 +12,7 @@ from typing import Any
 from nesy.learning.data import Row, Splits
 from nesy.learning.sources import open_data
 from nesy.learning.task import load_task
+from nesy.perception.table.columns import number_in
 
 _MOST_ANSWERS = 12  # told apart; the others are summed up
 _WIDEST = 72  # characters of an example's field
@@ -143,7 +144,12 @@ def _column(name: str, rows: Sequence[Row]) -> Column | None:
     values = [row.payload[name] for row in rows if name in row.payload]
     match values[0]:
         case str():
-            kind, sizes = "words", [len(str(value).split()) for value in values]
+            texts = [str(value) for value in values]
+            numbers = [number for text in texts if (number := number_in(text)) is not None]
+            if len(numbers) == len(texts):  # CSV has no types; the table encoder takes them as numbers, too
+                kind, sizes = "number", numbers
+            else:
+                kind, sizes = "words", [len(text.split()) for text in texts]
         case bool():
             return None
         case int() | float():

@@ -36,6 +36,20 @@ def test_inputs_that_training_has_too_are_counted(mood: Path) -> None:
     assert f"warning: {found.repeated['test']} inputs of test are training inputs, too" in str(found)
 
 
+def test_a_column_of_texts_that_are_all_numbers_is_one_of_numbers(mood: Path) -> None:
+    for name in ("train", "test"):
+        rows = [json.loads(line) for line in (mood / f"{name}.jsonl").read_text().splitlines()]
+        texts = [{**row, "age": str(i), "post": f"{i:05}" if i else "none"} for i, row in enumerate(rows)]
+        (mood / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
+    task = (mood / "task.toml").read_text()
+    (mood / "task.toml").write_text(task.replace('input = ["text"]', 'input = ["text", "age", "post"]'))
+    test = overview(mood).splits[-1]
+    assert [str(column) for column in test.columns[1:]] == [
+        "age: number, 0 to 29 (median 14.5)",
+        "post: words, 1 to 1 (median 1)",
+    ]
+
+
 def test_rows_without_an_answer_are_counted(mood: Path) -> None:
     rows = [json.loads(line) for line in (mood / "test.jsonl").read_text().splitlines()]
     for row in rows[:4]:
