@@ -477,9 +477,6 @@ def reporting_errors() -> Iterator[None]:
     except NesyError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
 
 
 def main() -> None:

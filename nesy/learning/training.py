@@ -120,12 +120,17 @@ def train_on(
 
     training = _Training(task, source, folder, seed, place, data, resume, extension or Extension())
     with reporter(progress) as report:
-        if workers == 1:
-            run = training.run(False, report)
-        else:
-            Program.load(task.program)  # its mistakes are told before any process is started
-            scratch = folder.with_name(f".{folder.name}.workers")
-            run = run_together(training.run, workers, scratch, report, on_gpu=place.type == "cuda")
+        try:
+            if workers == 1:
+                run = training.run(False, report)
+            else:
+                Program.load(task.program)  # its mistakes are told before any process is started
+                scratch = folder.with_name(f".{folder.name}.workers")
+                run = run_together(training.run, workers, scratch, report, on_gpu=place.type == "cuda")
+        except KeyboardInterrupt:
+            if StateFile.beside(folder, "").exists():
+                report.note("interrupted: with --resume it goes on after the last epoch that is whole")
+            raise
     assert run is not None, "the first process gives the run"
     return run
 

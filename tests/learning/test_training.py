@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from nesy.errors import DataError, RunError, TaskError
+from nesy.learning import training
 from nesy.learning.evaluation import evaluate
+from nesy.learning.progress import PlainLines
 from nesy.learning.training import train
 
 Edit = Callable[[Path, str, str], None]
@@ -93,6 +95,7 @@ def test_training_stops_early_when_dev_gets_no_better(mood: Path, tmp_path: Path
 
 SCRIPT = """
 import sys
+from nesy.learning.progress import PlainLines
 from nesy.learning.training import train
 train(sys.argv[1], sys.argv[2], epochs=24, progress=False)
 """
@@ -121,6 +124,25 @@ def test_a_training_that_is_killed_resumes_bit_for_bit(mood: Path, tmp_path: Pat
     assert resumed.epochs == whole.epochs == 24
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
     assert not state.exists()
+
+
+def test_who_interrupts_a_training_is_told_how_to_go_on(
+    mood: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PlainLines, "epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(mood, tmp_path / "run")
+    assert "interrupted" not in capsys.readouterr().err  # not one epoch is whole
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "calibrate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(mood, tmp_path / "run", epochs=2)
+    assert "interrupted: with --resume it goes on after the last epoch that is whole" in capsys.readouterr().err
+    monkeypatch.undo()
+    train(mood, tmp_path / "run", epochs=2, resume=True, progress=False)
 
 
 def test_resuming_what_was_never_begun_is_an_error(mood: Path, tmp_path: Path) -> None:
