@@ -56,6 +56,8 @@ def test_every_query_is_learned_and_measured_by_itself(both: Path, tmp_path: Pat
     assert {name: part.overall.rows for name, part in run.test.queries.items()} == {"label(P)": 30, "topic(W)": 30}
     assert {name: part.accuracy for name, part in run.test.queries.items()} == {"label(P)": 1.0, "topic(W)": 1.0}
     assert run.test.overall.rows == 60
+    card = (run.folder / "README.md").read_text()
+    assert "Answers `label(P)` and `topic(W)`." in card and "| topic(W) | 30 | 100.00% |" in card
     assert set(run.test.queries["topic(W)"].confusion) == {f"topic({word})" for word in ("food", "room", "soup")}
     page = tmp_path / "page.html"
     again = evaluate(run.folder, device="cpu", html=page)

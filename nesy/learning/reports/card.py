@@ -59,9 +59,10 @@ def _use() -> str:
 
 
 def _figures(metrics: Metrics) -> str:
+    queries = [(name, own.overall) for name, own in metrics.queries.items()]
     rows = [
         (name, f"{f.rows:,}", f"{f.accuracy:.2%}", f"{f.log_loss:.4f}", f"{f.brier:.4f}", f"{f.ece:.4f}")
-        for name, f in (("all", metrics.overall), *list(metrics.slices.items())[:_MOST_SLICES])
+        for name, f in (("all", metrics.overall), *queries, *list(metrics.slices.items())[:_MOST_SLICES])
     ]
     table = _table((metrics.split, "rows", "accuracy", "log-loss", "Brier", "ECE"), rows)
     lines = [f"Macro-F1 {metrics.macro_f1:.4f}."]
