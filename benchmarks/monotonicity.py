@@ -109,7 +109,7 @@ def figures(place: Path, data: Path) -> dict[str, Any]:
                 each[1] += is_right
 
     for prepared in prepare_all(model, source.splits.test, AnswerNames.of(model), task):
-        scores = model.fine_scores(prepared.batch)
+        scores = model.scores(prepared.batch)
         right = (model.distribution(prepared.batch, scores).p.argmax(dim=1) == prepared.target).tolist()
         count("right", prepared.rows, right)
         for column, wanted in (("known", True), ("new", False)):

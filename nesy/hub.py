@@ -39,7 +39,9 @@ def push(folder: str | Path, repository: str, *, private: bool | None = None, to
     Raises: RunError for a folder that is no whole run, an id that cannot be, or a hub that refuses.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HTTPError  # also of a network that is not there; it is what the client uses
+
+    # What the client raises of a network that is not there; which of its libraries that comes from has changed before.
+    from huggingface_hub.errors import HTTPError  # pyright: ignore[reportPrivateImportUsage]
 
     place = Path(folder)
     run_folder.check(place)
@@ -63,7 +65,11 @@ def push(folder: str | Path, repository: str, *, private: bool | None = None, to
 
 def _fetched(name: str, revision: str | None) -> Path:
     from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import EntryNotFoundError, HTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HTTPError,  # pyright: ignore[reportPrivateImportUsage]
+        LocalEntryNotFoundError,
+    )
 
     try:
         manifest = Path(

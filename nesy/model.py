@@ -205,14 +205,6 @@ class Model(nn.Module):
         """What the encoder says of the batch: everything between payloads and rules. Shapes: each [K, V]"""
         return self.encoder(batch.payloads, batch.requests) if batch.requests else {}
 
-    def fine_scores(self, batch: Batch) -> dict[str, Tensor]:
-        """The scores in double precision, for answers that nothing is trained on. Shapes: each [K, V]
-
-        Of two outcomes whose scores are 100 apart, single precision gives one the probability 0; where rules forbid the
-        other, no world would be left.
-        """
-        return {name: score.double() for name, score in self.scores(batch).items()}
-
     def distribution(self, batch: Batch, scores: Mapping[str, Tensor]) -> Distribution:
         """The distribution over the batch's answers, given the encoder's scores."""
         leaf = self._assembled(batch, scores)
@@ -232,7 +224,7 @@ class Model(nn.Module):
 
         Shapes: [B, L] for a shared graph, [L] for graphs side by side
         """
-        return self._assembled(batch, self.fine_scores(batch)).double()
+        return self._assembled(batch, self.scores(batch))
 
     def _assembled(self, batch: Batch, scores: Mapping[str, Tensor]) -> Tensor:
         shape = (len(batch),) if batch.is_shared else ()

@@ -29,7 +29,7 @@ def calibrate(model: Model, dev: Sequence[Prepared]) -> bool:
     model.eval()
     with torch.no_grad():
         # In double precision: a temperature that is only tried may make an encoder sure of what no world allows.
-        scores = [model.fine_scores(one.batch) for one in dev]
+        scores = [{name: score.double() for name, score in model.scores(one.batch).items()} for one in dev]
     before = model.temperatures.log.clone()
     log = torch.zeros_like(before, requires_grad=True)
 

@@ -42,7 +42,7 @@ def answer_all(model: Model, batches: Sequence[Prepared], names: AnswerNames) ->
     was_training = model.training
     model.eval()
     for prepared in batches:
-        out = model.distribution(prepared.batch, model.fine_scores(prepared.batch))
+        out = model(prepared.batch)
         if not out.answers:
             continue
         p = normalised(prepared.of_items(out.p.double())).cpu().numpy()
@@ -190,7 +190,7 @@ def statement_figures(model: Model, batches: Sequence[Prepared]) -> StatementFig
     for prepared in batches:
         said = prepared.statements
         if len(said):
-            out = model.distribution(prepared.batch, model.fine_scores(prepared.batch))
+            out = model(prepared.batch)
             right += int(((said.chance(out.p).cpu() > 0.5) == (said.truth == 1)).sum())
             surprise += statement_surprise(out, said).sum().item()
             atoms += len(said)
