@@ -141,11 +141,9 @@ class TextEncoder(WordEncoder):
 
     def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
         layout = Layout.of([self._first(payload) for payload in payloads], requests, self.pieces)
-        vectors = self._hypervectors(layout)
-        scores = {}
-        for name, rows in layout.rows.items():
-            scores[name] = self.readouts[name](_chosen(vectors, rows))
-        return scores
+        bundles = self._bundles(layout, self._bound(layout))
+        vectors = [torch.tanh(some) for some in bundles]  # the soft sign of each bundle
+        return {name: self.readouts[name](_chosen(vectors, rows)) for name, rows in layout.rows.items()}
 
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
         text, *_ = self.fields.texts(payload)
@@ -192,24 +190,22 @@ class TextEncoder(WordEncoder):
         each = torch.diag_embed(bound.new_ones(len(bound)))[:, :, None] * bound  # one piece at a time
         (row,) = layout.rows[predicate].tolist()
         with torch.no_grad():
-            vectors = self._bundles(layout, each)[:, row]
+            vectors = torch.cat(self._bundles(layout, each), dim=-2)[:, row]
         matter = vectors.any(-1)
         parts = layout.parts([reading], self.pieces)
         chosen = [part for part, matters in zip(parts, matter.tolist(), strict=True) if matters]
         hypervector = torch.tanh(vectors.sum(0))
         return influence(Members(chosen, vectors[matter], hypervector), self.readouts[predicate], outcome)
 
-    def _hypervectors(self, layout: Layout) -> Tensor:
-        """One hypervector for each row of the layout. Shapes: -> [rows, D]"""
-        return torch.tanh(self._bundles(layout, self._bound(layout)))  # the soft sign of each bundle
-
     def _bound(self, layout: Layout) -> Tensor:
         """Each piece's vector bound with its place in the word. Shapes: -> [P, rank]"""
         piece, place = (torch.from_numpy(a).to(self.device) for a in (layout.piece, layout.place))
         return self.narrow.bind(self.piece_vectors.index_select(0, piece), self.places[place])
 
-    def _bundles(self, layout: Layout, bound: Tensor) -> Tensor:
-        """Sums of bound pieces for each row of the layout, linear in them. Shapes: [*B, P, rank] -> [*B, rows, D]"""
+    def _bundles(self, layout: Layout, bound: Tensor) -> list[Tensor]:
+        """Sums of bound pieces for each row of the layout, linear in them: words, then what stands behind them if a key
+        means that. Shapes: [*B, P, rank] -> [*B, W + 1, D], [*B, further rows, D]
+        """
         device, batch = self.device, bound.shape[:-2]
         word = torch.from_numpy(layout.word).to(device)
         words = bound.new_zeros(*batch, layout.num_words + 1, self.narrow.dim).index_add(-2, word, bound)
@@ -220,16 +216,16 @@ class TextEncoder(WordEncoder):
             self._lifted(words) if self.distances is None else self._with_neighbours(layout, words, self.distances)
         )
         if self.key is None and not layout.has_further_rows:
-            return bundles
+            return [bundles]
         text = torch.from_numpy(layout.text).to(device)
         sizes = torch.bincount(text, minlength=layout.num_texts).clamp(min=1).to(words.dtype)
         if self.key is not None:
             whole = self.model.bind(self._lifted(_sums(words, text, sizes)), self.key)
             whole = torch.cat([whole, torch.zeros_like(whole[..., :1, :])], dim=-2)  # the empty row's
             bundles = bundles + whole.index_select(-2, torch.cat([text, text.new_tensor([layout.num_texts])]))
-        if layout.has_further_rows:
-            bundles = torch.cat([bundles, _sums(bundles, text, sizes), self._pairs(layout, bundles)], dim=-2)
-        return bundles
+        if not layout.has_further_rows:
+            return [bundles]
+        return [bundles, torch.cat([_sums(bundles, text, sizes), self._pairs(layout, bundles)], dim=-2)]
 
     def _pairs(self, layout: Layout, bundles: Tensor) -> Tensor:
         """Each pair of words as one bundle. Shapes: [*B, W + 1, D] -> [*B, N, D]"""
@@ -264,11 +260,17 @@ class TextEncoder(WordEncoder):
         return reading
 
 
-def _chosen(vectors: Tensor, rows: Index) -> Tensor:
-    """Some rows; those that stand one after the other are not copied. Shapes: [N, D], [K] -> [K, D]"""
-    if len(rows) and bool((np.diff(rows) == 1).all()):
-        return vectors.narrow(0, int(rows[0]), len(rows))
-    return vectors.index_select(0, torch.from_numpy(rows).to(vectors.device))
+def _chosen(parts: Sequence[Tensor], rows: Index) -> Tensor:
+    """Some rows of parts that stand behind each other; what need not be copied is not. Shapes: [N, D], [K] -> [K, D]"""
+    start = 0
+    for part in parts:
+        inside = rows - start
+        if len(rows) and inside.min() >= 0 and inside.max() < len(part):
+            if (np.diff(rows) == 1).all():
+                return part.narrow(0, int(inside[0]), len(rows))
+            return part.index_select(0, torch.from_numpy(inside).to(part.device))
+        start += len(part)
+    return torch.cat(list(parts)).index_select(0, torch.from_numpy(rows).to(parts[0].device))
 
 
 def _sums(words: Tensor, text: Tensor, sizes: Tensor) -> Tensor:
