@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,14 +11,16 @@ from hypothesis import strategies as st
 
 from nesy.errors import InconsistentError
 from nesy.language import parse_program
-from nesy.language.core import Signature
-from nesy.language.values import Symbol
-from nesy.reasoning import Budget, DerivationGraph, KnownSamples, Structures, exact, ground
+from nesy.language.core import CoreProgram, Query, Signature
+from nesy.language.values import Symbol, Value
+from nesy.reasoning import Budget, DerivationGraph, KnownSamples, Limits, Structures, exact, ground
 from nesy.reasoning.compilation.pieces import cut
 from nesy.reasoning.compilation.places import gather
 from nesy.reasoning.readings.exact import joined, templates_of
 from tests.readings.graphs import EMPTY, drafts
 from tests.readings.test_structures import SENTENCES, batch_of, sample_of
+
+Sample = Mapping[Signature, Sequence[Sequence[Value]]]
 
 
 @settings(max_examples=60, deadline=None)
@@ -75,14 +79,26 @@ def test_a_batch_of_known_samples_answers_as_a_new_one_does() -> None:
     torch.testing.assert_close(reading(chances(reading.graph)).p, expected)
 
 
-def test_the_least_recently_used_samples_go_first() -> None:
+def test_samples_that_were_not_asked_for_longest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     program = parse_program(SENTENCES)
-    known = KnownSamples(program, program.queries[:1], Structures(), most=2)
-    for text in ("a", "b c", "a", "d e f", "a"):
+    grounded: list[int] = []
+
+    def counting(
+        program: CoreProgram, samples: Sequence[Sample], queries: Sequence[Query], limits: Limits
+    ) -> DerivationGraph:
+        grounded.append(len(samples))
+        return ground(program, samples, queries, limits)
+
+    monkeypatch.setattr("nesy.reasoning.readings.known.ground", counting)
+    known = KnownSamples(program, program.queries[0:1], Structures(), most=8)
+    texts = ["a" + " b" * i for i in range(9)]
+    for text in (*texts[:8], texts[0], texts[8]):  # the ninth is one too many: two go, but not the first
         known.read([sample_of(text)], [text])
-    assert len(known) == 2 and known.structures.counts.misses == 3
-    known.read([sample_of("b c")], ["b c"])  # its structure is known, its graph is not any more
-    assert known.structures.counts.misses == 3
+    assert len(known) == 7 and grounded == [1] * 9
+    known.read([sample_of(texts[0]), sample_of(texts[1])], texts[:2])
+    assert grounded == [1] * 10
+    known.read([sample_of(texts[0]), sample_of(texts[8])], [texts[0], texts[8]])
+    assert grounded == [1] * 10
 
 
 def test_impossible_evidence_is_named_by_the_sample_it_was_given_as() -> None:

@@ -142,7 +142,7 @@ class TextEncoder(WordEncoder):
     def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
         layout = Layout.of([self._first(payload) for payload in payloads], requests, self.pieces)
         bundles = self._bundles(layout, self._bound(layout))
-        vectors = [torch.tanh(some) for some in bundles]  # the soft sign of each bundle
+        vectors = [some.tanh_() for some in bundles]  # the soft sign of each bundle
         return {name: self.readouts[name](_chosen(vectors, rows)) for name, rows in layout.rows.items()}
 
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
@@ -222,7 +222,7 @@ class TextEncoder(WordEncoder):
         if self.key is not None:
             whole = self.model.bind(self._lifted(_sums(words, text, sizes)), self.key)
             whole = torch.cat([whole, torch.zeros_like(whole[..., :1, :])], dim=-2)  # the empty row's
-            bundles = bundles + whole.index_select(-2, torch.cat([text, text.new_tensor([layout.num_texts])]))
+            bundles += whole.index_select(-2, torch.cat([text, text.new_tensor([layout.num_texts])]))
         if not layout.has_further_rows:
             return [bundles]
         return [bundles, torch.cat([_sums(bundles, text, sizes), self._pairs(layout, bundles)], dim=-2)]

@@ -6,8 +6,8 @@ met for the first time, all that are new in a batch together, and any batch of k
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 from nesy.language.core import CoreProgram, Query, Signature
 from nesy.language.values import Value
@@ -22,15 +22,23 @@ from nesy.reasoning.readings.exact import Reading, exact, joined, templates_of
 _MOST = 8_192  # samples: a sentence of twenty words takes some 20 kB
 
 
+@dataclass(slots=True)
+class _Kept:
+    piece: Piece
+    template: Template
+    used: int  # when it was asked for last, in batches
+
+
 class KnownSamples:
-    """The samples of one program and its queries, the least recently used ones dropped beyond `most`."""
+    """The samples of one program and its queries; beyond `most`, those that were not asked for longest are dropped."""
 
     def __init__(self, program: CoreProgram, queries: Sequence[Query], structures: Structures, most: int = _MOST):
         self.program = program
         self.queries = tuple(queries)
         self.structures = structures
         self.most = most
-        self._kept: OrderedDict[Hashable, tuple[Piece, Template]] = OrderedDict()
+        self._kept: dict[Hashable, _Kept] = {}
+        self._batches = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -42,7 +50,8 @@ class KnownSamples:
 
         Raises: InconsistentError where grounding already found the evidence to be impossible; LimitError.
         """
-        new = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in self._kept}
+        known = list(map(self._kept.get, keys))  # one look for each: hashing the facts of a sample takes microseconds
+        new = {key: sample for key, sample, kept in zip(keys, samples, known, strict=True) if kept is None}
         self.structures.repeat(len(keys) - len(new))
         if new:
             graph = ground(self.program, list(new.values()), queries=self.queries, limits=Limits())
@@ -50,13 +59,20 @@ class KnownSamples:
                 return exact(ground(self.program, samples, queries=self.queries, limits=Limits()))
             pieces = cut(graph)
             templates = templates_of(self.program, pieces, Budget(), self.structures)
-            self._kept.update(zip(new, zip(pieces, templates, strict=True), strict=True))
-        known: list[tuple[Piece, Template]] = []
-        for key in keys:
-            known.append(self._kept[key])
-            self._kept.move_to_end(key)
-        while len(self._kept) > self.most:
-            self._kept.popitem(last=False)
-        pieces = [piece for piece, _ in known]
+            for key, piece, template in zip(new, pieces, templates, strict=True):
+                self._kept[key] = _Kept(piece, template, 0)
+        found = [self._kept[key] if kept is None else kept for key, kept in zip(keys, known, strict=True)]
+        self._batches += 1
+        for kept in found:
+            kept.used = self._batches
+        if len(self._kept) > self.most:
+            self._drop()
+        pieces = [kept.piece for kept in found]
         graph, places = gather(self.program, pieces)
-        return joined(graph, places, pieces, [template for _, template in known])
+        return joined(graph, places, pieces, [kept.template for kept in found])
+
+    def _drop(self) -> None:
+        """Make room for an eighth of the samples more."""
+        order = sorted(self._kept, key=lambda key: self._kept[key].used)
+        for key in order[: len(order) - self.most * 7 // 8]:
+            del self._kept[key]
