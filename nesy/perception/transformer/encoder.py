@@ -172,7 +172,7 @@ class TransformerEncoder(Encoder):
         match key:
             case (str(old), str(new)) if self.options.against:
                 return pair_sighting(old, new)
-        place = self._place(self.fields.texts(payload)[0], predicate, key)
+        place = self._place(self._first(payload), predicate, key)
         return Sighting(place.text[place.start : place.end], place.start, place.end)
 
     def payload_of(self, typed: str) -> Payload:
@@ -186,14 +186,16 @@ class TransformerEncoder(Encoder):
             match key:
                 case (str(old), str(new)):
                     found.append((_Place.all_of(old), _Place.all_of(new)))
-                    continue
-            place = self._place(self.fields.texts(payloads[sample])[0], name, key)
-            match key:
                 case (str(),):
+                    place = self._place(self._first(payloads[sample]), name, key)
                     found.append((_Place.all_of(place.text[place.start : place.end]),))
                 case _:
-                    found.append((place,))
+                    found.append((self._place(self._first(payloads[sample]), name, key),))
         return found
+
+    def _first(self, payload: Payload) -> str:
+        """The text that keys are about."""
+        return self.fields.texts(payload)[0]
 
     def _place(self, text: str, predicate: str, key: tuple[Value, ...]) -> _Place:
         words = self._read(text).words
