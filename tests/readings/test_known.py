@@ -90,8 +90,9 @@ def test_samples_that_were_not_asked_for_longest_go_first(monkeypatch: pytest.Mo
         return ground(program, samples, queries, limits)
 
     monkeypatch.setattr("nesy.reasoning.readings.known.ground", counting)
-    known = KnownSamples(program, program.queries[0:1], Structures(), most=8)
-    texts = ["a" + " b" * i for i in range(9)]
+    texts = [f"a w{i}" for i in range(9)]
+    size = cut(ground(program, [sample_of(texts[0])]))[0].size
+    known = KnownSamples(program, program.queries[:1], Structures(), most=8 * size)
     for text in (*texts[:8], texts[0], texts[8]):  # the ninth is one too many: two go, but not the first
         known.read([sample_of(text)], [text])
     assert len(known) == 7 and grounded == [1] * 9

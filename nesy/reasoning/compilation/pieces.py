@@ -68,6 +68,11 @@ class Piece:
         return len(self.node)
 
     @property
+    def size(self) -> int:
+        """Nodes and literals of bodies."""
+        return len(self.node) + len(self.body)
+
+    @property
     def leaf(self) -> Index:
         """[l] places"""
         return self.node[: int(self.choice_ptr[-1])]

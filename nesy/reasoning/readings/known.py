@@ -19,7 +19,7 @@ from nesy.reasoning.evaluation.ground import ground
 from nesy.reasoning.evaluation.limits import Limits
 from nesy.reasoning.readings.exact import Reading, exact, joined, templates_of
 
-_MOST = 8_192  # samples: a sentence of twenty words takes some 20 kB
+_MOST = 2_000_000  # nodes and literals of the samples kept: a sentence of twenty words has 280, in some 20 kB
 
 
 @dataclass(slots=True)
@@ -30,7 +30,10 @@ class _Kept:
 
 
 class KnownSamples:
-    """The samples of one program and its queries; beyond `most`, those that were not asked for longest are dropped."""
+    """The samples of one program and its queries; those that were not asked for longest are dropped beyond `most`.
+
+    Units: `most` in nodes and literals of derivations.
+    """
 
     def __init__(self, program: CoreProgram, queries: Sequence[Query], structures: Structures, most: int = _MOST):
         self.program = program
@@ -39,6 +42,7 @@ class KnownSamples:
         self.most = most
         self._kept: dict[Hashable, _Kept] = {}
         self._batches = 0
+        self._size = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -61,18 +65,20 @@ class KnownSamples:
             templates = templates_of(self.program, pieces, Budget(), self.structures)
             for key, piece, template in zip(new, pieces, templates, strict=True):
                 self._kept[key] = _Kept(piece, template, 0)
+                self._size += piece.size
         found = [self._kept[key] if kept is None else kept for key, kept in zip(keys, known, strict=True)]
         self._batches += 1
         for kept in found:
             kept.used = self._batches
-        if len(self._kept) > self.most:
+        if self._size > self.most:
             self._drop()
         pieces = [kept.piece for kept in found]
         graph, places = gather(self.program, pieces)
         return joined(graph, places, pieces, [kept.template for kept in found])
 
     def _drop(self) -> None:
-        """Make room for an eighth of the samples more."""
-        order = sorted(self._kept, key=lambda key: self._kept[key].used)
-        for key in order[: len(order) - self.most * 7 // 8]:
-            del self._kept[key]
+        """Make room for an eighth more."""
+        for key in sorted(self._kept, key=lambda key: self._kept[key].used):
+            if 8 * self._size <= 7 * self.most:
+                break
+            self._size -= self._kept.pop(key).piece.size
