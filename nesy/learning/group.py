@@ -7,6 +7,9 @@ is not of interest here: `distributed` does it by Ray.
 What one process computes of a loss is its rows' part of the mean over all rows, so the sum of all gradients is the
 gradient of the whole batch. `DistributedDataParallel` would want each process to use every weight in every step; here
 a share may lack what one neural predicate or one rule's probability needs.
+
+Objects other than tensors go between the processes of one training pickled, as `torch.distributed` sends them; nothing
+that is pickled is ever read from a file.
 """
 
 from __future__ import annotations
