@@ -9,21 +9,26 @@ that the test stories were written from.
 from __future__ import annotations
 
 import json
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import nesy
+from nesy.language.values import format_value
 from nesy.learning import load_task
 from nesy.learning.generators import clutrr, kinship
 from nesy.learning.task import Task
+from nesy.perception import Interface, Keys, encoder_class
 from nesy.run_folder import is_run
 
 TASK = Path(__file__).parent.parent / "tasks" / "kinship"
 MINILM = TASK.with_name("kinship-minilm")
 TIMED = 64  # stories
+SURE = 30.0  # a score
 LENGTHS = range(2, 7)
 OWN_EPOCHS = 15  # of 16 steps each
 
@@ -37,6 +42,38 @@ def names_dropped(seed: int, folder: Path, data: Path | None) -> dict[str, dict[
     """With names dropped in training, so that people who are new are judged by what is said."""
     dropped = load_task(TASK).with_options("encoder", name_dropout=0.5)
     return {"compositions given, names dropped": _figures(dropped, seed, folder / "dropped", data)}
+
+
+def rules_alone(seed: int, folder: Path, data: Path) -> dict[str, dict[str, float]]:
+    """What the rules make of the relations that the test stories were written from, as if all were read rightly."""
+    task, rows = load_task(TASK), kinship.rows("test", 0, 0, path=str(data))
+    program = nesy.load(task.program)
+    payloads = [{"text": row["text"]} for row in rows]
+    encoder = encoder_class("story").build({"dim": 8, "vocabulary": 256}, Interface.of(program.core), payloads, seed)
+    model = nesy.Model(program, encoder)
+    right: dict[int, list[bool]] = {}
+    for start in range(0, len(rows), 32):
+        some = rows[start : start + 32]
+        batch = model.prepare(payloads[start : start + 32], learn=True)
+        truth = {name: _written(model, name, keys, some) for name, keys in batch.requests.items()}
+        with torch.no_grad():
+            found = model.distribution(batch, truth)
+        for row, column in zip(some, found.p.argmax(1).tolist(), strict=True):
+            answer = str(found.answers[column])
+            right.setdefault(row["steps"], []).append(answer == f"relation({row['relation']})")
+    figures = {f"k = {k} %": 100 * statistics.mean(right[k]) for k in LENGTHS}
+    every = [is_right for of_length in right.values() for is_right in of_length]
+    return {"relations as written (ceiling)": {**figures, "all %": 100 * statistics.mean(every)}}
+
+
+def _written(model: nesy.Model, predicate: str, keys: Keys, rows: Sequence[Mapping[str, Any]]) -> torch.Tensor:
+    """Scores that say of each key what its story was written from, and of all others that nothing is stated."""
+    values = [format_value(value) for value in model.core.neural[predicate].values or ()]
+    scores = torch.zeros(len(keys), len(values))
+    for place, (sample, key) in enumerate(zip(keys.sample.tolist(), keys.key, strict=True)):
+        known = {tuple(atom[:-1]): atom[-1] for atom in rows[sample]["concepts"][predicate]}
+        scores[place, values.index(known.get(key, values[0]))] = SURE
+    return scores
 
 
 def taught(seed: int, folder: Path, data: Path) -> Iterator[tuple[str, dict[str, float]]]:

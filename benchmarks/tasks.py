@@ -1,7 +1,8 @@
 """The shipped tasks: what they reach, beside what bounds them from above and from below.
 
     python -m benchmarks.tasks [digits] [sentences] [sst] [mnist] [formula] [own-formula] [diabetes]
-                               [kinship] [kinship-teacher] [kinship-names] [kinship-more] [own-kinship]
+                               [kinship] [kinship-teacher] [kinship-names] [kinship-rules] [kinship-more]
+                               [own-kinship]
                                [--seeds 0 1 2] [--data ../shared/data] [--out benchmarks/results] [--runs FOLDER]
 
 `digits`     the sum of two digits from sums alone; beside it the same encoder trained on the digits themselves (the
@@ -16,8 +17,9 @@
              `few_rows.svg`.
 `kinship`    CLUTRR's stories (`DATA/clutrr/amt_k23`), trained on chains of two and three relations from answers alone
              (`benchmarks/kinship.py`); `kinship-teacher` with MiniLM as the encoder, and a student that it teaches;
-             `kinship-names` with names dropped in training; `kinship-more` with relations given too, and compositions
-             learned; `own-kinship` compositions learned from the task's own stories.
+             `kinship-names` with names dropped in training; `kinship-rules` what the rules make of relations that are
+             all read rightly; `kinship-more` with relations given in training, and compositions learned; `own-kinship`
+             compositions learned from the task's own stories.
 
 Every figure is of rows that nothing was chosen by. Seconds of training are CPU seconds of this process on one thread,
 everything included: data, rules, every epoch, measuring.
@@ -44,7 +46,7 @@ import torch
 
 import nesy
 from benchmarks.few_rows import curve_svg, few_rows
-from benchmarks.kinship import answers_alone, names_dropped, own_stories, relations_too, taught
+from benchmarks.kinship import answers_alone, names_dropped, own_stories, relations_too, rules_alone, taught
 from benchmarks.pictures import formulas, mnist
 from nesy.learning import load_task
 from nesy.learning.generators import digits as digits_rows
@@ -72,6 +74,7 @@ _FOLDERS = {
     "kinship": ["clutrr/amt_k23"],
     "kinship-teacher": ["clutrr/amt_k23", "clutrr/amt_k234", "clutrr/amt_robust/clean"],
     "kinship-names": ["clutrr/amt_k23"],
+    "kinship-rules": ["clutrr/amt_k23"],
     "kinship-more": ["clutrr/amt_k23"],
 }  # of data that they need
 
@@ -98,6 +101,7 @@ def main() -> None:
         "diabetes": few_rows,
         "kinship": lambda seed, folder: answers_alone(seed, folder, data / "clutrr" / "amt_k23"),
         "kinship-teacher": lambda seed, folder: taught(seed, folder, data / "clutrr"),
+        "kinship-rules": lambda seed, folder: rules_alone(seed, folder, data / "clutrr" / "amt_k23"),
         "kinship-names": lambda seed, folder: names_dropped(seed, folder, data / "clutrr" / "amt_k23"),
         "kinship-more": lambda seed, folder: relations_too(seed, folder, data / "clutrr" / "amt_k23"),
         "own-kinship": own_stories,
