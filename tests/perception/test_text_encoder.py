@@ -121,6 +121,25 @@ def test_gradients_reach_the_pieces_of_the_words_asked_for_and_no_others():
     assert set(torch.nonzero(touched).flatten().tolist()) == set(encoder.pieces.encode("good"))
 
 
+@pytest.mark.parametrize("options", [{"context": 0}, {"context": 2}, {"context": 1, "whole": True}, {"rank": 8}])
+def test_words_pairs_of_words_and_the_whole_text_are_differentiated_together(options):
+    neural = (LEANS, Neural("mood", (), None), Neural("wider", ("V", "W"), None))
+    encoder = build(neural=neural, **options)
+    one = np.array([0], dtype=np.int64)
+    requests = {"leans": Keys(one, [(0,)]), "mood": Keys(one, [()]), "wider": Keys(one, [("good", "bad")])}
+
+    def total(pieces):
+        parts = torch.func.functional_call(encoder, {"piece_vectors": pieces}, ([{"text": "not a good one"}], requests))
+        return sum(part.sum() for part in parts.values())
+
+    pieces = encoder.piece_vectors.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(total(pieces), pieces)
+    step = torch.randn(pieces.shape, generator=torch.Generator().manual_seed(0)) * 1e-3
+    with torch.no_grad():
+        difference = total(pieces + step) - total(pieces - step)
+    assert difference.item() == pytest.approx(2 * (gradient * step).sum().item(), rel=1e-2)
+
+
 def test_dropout_works_in_training_only():
     encoder = build(dropout=0.5, word_dropout=0.5)
     keys = [(0, (i,)) for i in range(6)]

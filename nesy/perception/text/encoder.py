@@ -142,7 +142,8 @@ class TextEncoder(WordEncoder):
     def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
         layout = Layout.of([self._first(payload) for payload in payloads], requests, self.pieces)
         bundles = self._bundles(layout, self._bound(layout))
-        vectors = [some.tanh_() for some in bundles]  # the soft sign of each bundle
+        soft_sign = torch.tanh if torch.is_grad_enabled() else torch.tanh_  # in place where nothing is differentiated
+        vectors = [soft_sign(some) for some in bundles]
         return {name: self.readouts[name](_chosen(vectors, rows)) for name, rows in layout.rows.items()}
 
     def sighting(self, payload: Payload, predicate: str, key: tuple[Value, ...]) -> Sighting:
