@@ -1,6 +1,6 @@
 """A real pretrained teacher and a student a fraction of its size, on SST-2.
 
-    python -m benchmarks.distillation [--seeds 0 1 2] [--few 100 300 1000] [--few-seeds 0]
+    python -m benchmarks.distillation [--seeds 0 1 2] [--few 100 300 1000] [--few-seeds 0 1 2]
                                       [--contrast FOLDER] [--runs FOLDER]
 
 Four columns: the student with the rules of negation and a teacher, its teacher (MiniLM, fine-tuned with LoRA on the
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--snippets", type=Path, default=SHARED / "mr_polarity")
     parser.add_argument("--contrast", type=Path, help="the folder imdb_contrast; its long reviews take long")
     parser.add_argument("--few", type=int, nargs="*", default=[], help="numbers of labelled sentences")
-    parser.add_argument("--few-seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--few-seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "distillation")
