@@ -93,11 +93,11 @@ def check_constraints(program: CoreProgram, timeout: float = DEFAULT_TIMEOUT) ->
         if inputs:
             plural = "s" if size > 1 else ""
             scope = f"over databases of {size} unnamed value{plural} per column in which every input has a row"
-        try:
-            free = databases(program, inputs, size)
-            consistency = _check(program, hard, inputs, free, scope, left, start)
-        except (TooLargeError, FunctionError) as error:
-            consistency = Consistency("unknown", len(hard), time.perf_counter() - start, reason=str(error))
+        consistency = _check_size(program, hard, inputs, size, True, scope, left, start)
+        if consistency.verdict == "unknown" and found is None and inputs:
+            # The values that the program names may be too many to combine: a world without them is a world as well.
+            unnamed = _check_size(program, hard, inputs, size, False, scope, left, start)
+            consistency = unnamed if unnamed.holds else consistency
         if consistency.verdict == "unknown" and found is not None:
             break  # the smaller databases have told more
         found = consistency
@@ -105,6 +105,24 @@ def check_constraints(program: CoreProgram, timeout: float = DEFAULT_TIMEOUT) ->
             break
     assert found is not None
     return found
+
+
+def _check_size(
+    program: CoreProgram,
+    hard: Sequence[Rule],
+    inputs: Sequence[Signature],
+    size: int,
+    named: bool,
+    scope: str,
+    timeout: float,
+    start: float,
+) -> Consistency:
+    """The verdict over databases of so many new values in each column, with those that the program names or without."""
+    try:
+        free = databases(program, inputs, size, named)
+        return _check(program, hard, inputs, free, scope, timeout, start)
+    except (TooLargeError, FunctionError) as error:
+        return Consistency("unknown", len(hard), time.perf_counter() - start, reason=str(error))
 
 
 def _check(

@@ -81,3 +81,12 @@ def test_an_unfinished_proof_is_unknown():
     consistency = check_constraints(program, timeout=0.2)
     assert consistency.verdict == "unknown"
     assert not consistency.holds
+
+
+def test_where_named_values_are_too_many_to_combine_a_world_without_them_will_do():
+    names = " ".join(f'known("w{n}").' for n in range(70))
+    rules = f"#input edit(index, word, word). {names} same(V, W) :- edit(_, V, W), known(V), known(W). "
+    assert check_constraints(parse_program(rules + ":- same(V, W), V < W.")).verdict == "consistent"
+    clash = check_constraints(parse_program(rules + ":- edit(_, V, V). :- edit(_, V, W), V != W."))
+    assert clash.verdict == "unknown"  # without the named values nothing is proved
+    assert clash.reason == "`edit/3` has more than 4096 rows over 1 values in each column"
