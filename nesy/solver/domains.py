@@ -56,7 +56,9 @@ def databases(program: CoreProgram, signatures: Sequence[Signature], size: int, 
     for signature in signatures:
         columns = [sort_values(sorts.get((signature, c), Sort((), False)), size, named) for c in range(signature.arity)]
         if prod(map(len, columns)) > MAX_ROWS:
-            raise TooLargeError(f"`{signature}` has more than {MAX_ROWS} rows over {size} values in each column")
+            new = f"{size} new value{'s' if size > 1 else ''}"
+            beside = " and those that the program names" if named else ""
+            raise TooLargeError(f"`{signature}` has more than {MAX_ROWS} rows over {new}{beside} in each column")
         facts.extend((signature, row) for row in product(*columns))
     return facts
 

@@ -89,4 +89,7 @@ def test_where_named_values_are_too_many_to_combine_a_world_without_them_will_do
     assert check_constraints(parse_program(rules + ":- same(V, W), V < W.")).verdict == "consistent"
     clash = check_constraints(parse_program(rules + ":- edit(_, V, V). :- edit(_, V, W), V != W."))
     assert clash.verdict == "unknown"  # without the named values nothing is proved
-    assert clash.reason == "`edit/3` has more than 4096 rows over 1 values in each column"
+    assert (
+        clash.reason
+        == "`edit/3` has more than 4096 rows over 1 new value and those that the program names in each column"
+    )
