@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from typing import Any
+from operator import itemgetter
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from nesy.learning.data import Answer, Row
 from nesy.learning.seeding import permutation
 from nesy.model import Batch, Model
 
+_UNDERIVED: Final = -2  # a known answer that the rules cannot derive for its row
 _WORTH_A_BATCH = 8  # rows of one structure on average, from which they are measured in batches of their own
 
 
@@ -128,9 +130,12 @@ class AnswerNames:
 
     def text_of(self, answer: Answer, query: int | None = None) -> str | None:
         """The answer atom that is meant by an answer to a query, or to any; None where no row so far could give it."""
-        numbers = range(len(self.queries)) if query is None else (query,)
-        found = (self.by_name.get((number, str(answer).strip())) for number in numbers)
-        return next((text for text in found if text is not None), None)
+        name = str(answer).strip()
+        for number in range(len(self.queries)) if query is None else (query,):
+            text = self.by_name.get((number, name))
+            if text is not None:
+                return text
+        return None
 
     def short(self, text: str) -> str:
         """What people call an answer: the value where there is one query and it has one variable."""
@@ -218,7 +223,7 @@ def _target(rows: Sequence[Row], column: Mapping[str, int], names: AnswerNames) 
         for number in range(len(names.queries)):
             answer = row.answers[number] if number < len(row.answers) else None
             text = names.text_of(answer, number) if answer is not None else None
-            target.append(-1 if answer is None else -2 if text is None else column.get(text, -2))
+            target.append(-1 if answer is None else _UNDERIVED if text is None else column.get(text, _UNDERIVED))
     return torch.tensor(target)
 
 
@@ -261,9 +266,10 @@ def check_answers(prepared: Sequence[Prepared], names: AnswerNames) -> None:
 
     Raises: DataError that names the first row.
     """
-    for one in prepared:
-        for row in one.rows:
-            check_row(row, names)
+    doubtful = [one for one in prepared if len(one.statements) or bool((one.target == _UNDERIVED).any())]
+    rows = [placed for one in doubtful for placed in zip(one.index.tolist(), one.rows, strict=True)]
+    for _, row in sorted(rows, key=itemgetter(0)):
+        check_row(row, names)
 
 
 def _blame(model: Model, rows: Sequence[Row], error: DataError) -> str:

@@ -15,7 +15,7 @@ import torch
 from nesy.device import choose_device
 from nesy.errors import DataError, RunError, TaskError
 from nesy.learning.abstention import CONFIDENCE_FILE
-from nesy.learning.batches import AnswerNames, Prepared, check_row, in_order, prepare
+from nesy.learning.batches import AnswerNames, Prepared, check_answers, in_order, prepare
 from nesy.learning.calibration import calibrate
 from nesy.learning.checkpoint import StateFile
 from nesy.learning.data import Row, told_concepts
@@ -266,8 +266,7 @@ def prepare_all(model: Model, rows: Sequence[Row], names: AnswerNames, task: Tas
     """Batches of rows that are only measured, with every answer checked."""
     plan = in_order(model, rows, _MEASURING_BATCH, task.training.length_column)
     prepared = [prepare(model, [rows[i] for i in members], members, names) for members in plan]
-    for row in rows:
-        check_row(row, names)
+    check_answers(prepared, names)
     return prepared
 
 

@@ -89,6 +89,7 @@ class TextEncoder(WordEncoder):
         self.fields = options.fields
         self.num_scores = dict(num_scores)
         self.inputs = tuple(inputs)
+        self.further = self.fields.further(inputs)
         self.model = MAP(options.dim, seed=seed, dtype=torch.float32)
         self.narrow = MAP(options.rank, seed=seed, dtype=torch.float32) if options.rank else self.model
         self.piece_vectors = nn.Parameter(_HINT * self.narrow.latent(len(pieces)))
@@ -137,7 +138,7 @@ class TextEncoder(WordEncoder):
         }
 
     def facts(self, payload: Payload) -> Facts:
-        return self.fields.facts(payload, self.inputs, lambda text: self._read(text).words)
+        return self.fields.facts(payload, self.further, lambda text: self._read(text).words)
 
     def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
         layout = Layout.of([self._first(payload) for payload in payloads], requests, self.pieces)
@@ -240,7 +241,7 @@ class TextEncoder(WordEncoder):
         """Each word and those around it, bound with their distances. Shapes: [*B, W + 1, rank] -> [*B, W + 1, D]"""
         place = torch.from_numpy(layout.apart(self.options.context)).to(words.device)
         spread = words.new_zeros(*words.shape[:-2], int(place[-1]) + 1, words.shape[-1]).index_copy(-2, place, words)
-        return bundle_neighbours(self._lifted(spread), distances).index_select(-2, place)
+        return bundle_neighbours(spread, distances, place, self.lift)
 
     def _lifted(self, words: Tensor) -> Tensor:
         """Words as hypervectors. Shapes: [*B, rank] -> [*B, D]"""

@@ -61,12 +61,19 @@ class TextFields:
             raise DataError("the text has no words")
         return words
 
-    def facts(self, payload: Payload, inputs: Sequence[Signature], read: Callable[[str], Words]) -> Facts:
-        """Words, edits, and the facts that the input brings along; `read` gives `words`, which may have been kept."""
-        own = rows_of(payload, (signature for signature in inputs if signature not in (TOKEN, EDIT)))
+    def facts(self, payload: Payload, further: Sequence[Signature], read: Callable[[str], Words]) -> Facts:
+        """Words, edits, and the facts that the input brings along itself; `read` gives `words`, which may be kept."""
         words = [read(text).words for text in self.texts(payload)]
-        found = {**own, TOKEN: list(enumerate(words[0]))}
-        return {**found, EDIT: [*edits(*words)]} if self.against else found
+        found = rows_of(payload, further)
+        found[TOKEN] = list(enumerate(words[0]))
+        if self.against:
+            found[EDIT] = [*edits(*words)]
+        return found
+
+    @staticmethod
+    def further(inputs: Sequence[Signature]) -> tuple[Signature, ...]:
+        """The `#input` relations that are about neither words nor edits."""
+        return tuple(signature for signature in inputs if signature not in (TOKEN, EDIT))
 
     def payload_of(self, typed: str) -> Payload:
         """What a person typed, as an input. Raises: DataError where two texts are read and one was typed"""

@@ -104,6 +104,7 @@ class TransformerEncoder(Encoder):
         self.options, self.seed, self.fields = options, seed, options.fields
         self.pairs = frozenset(pairs)  # neural predicates of two words
         self.num_scores, self.inputs = dict(num_scores), tuple(inputs)
+        self.further = self.fields.further(inputs)
         self.backbone, self.beside = backbone, beside
         self.scale = nn.LayerNorm(backbone.width)
         widths = {name: backbone.width * (2 if name in self.pairs else 1) for name in self.num_scores}
@@ -151,7 +152,7 @@ class TransformerEncoder(Encoder):
         }
 
     def facts(self, payload: Payload) -> Facts:
-        return self.fields.facts(payload, self.inputs, lambda text: self._read(text).words)
+        return self.fields.facts(payload, self.further, lambda text: self._read(text).words)
 
     def forward(self, payloads: Sequence[Payload], requests: Mapping[str, Keys]) -> dict[str, Tensor]:
         places = {name: self._places(payloads, name, keys) for name, keys in requests.items()}
