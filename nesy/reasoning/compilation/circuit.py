@@ -93,6 +93,16 @@ class Wiring:
         """How many rows each layer has."""
         return np.diff(self.first)
 
+    @cached_property
+    def edge_size(self) -> Index:
+        """How many edges each layer has."""
+        return np.diff(np.searchsorted(self.out, self.first))
+
+    @property
+    def num_inside(self) -> int:
+        """How many rows are no inputs."""
+        return int(self.first[-1]) - self.num_inputs
+
     def circuit(self) -> Circuit:
         """The same as tensors."""
         left, right, out = (torch.from_numpy(edges) for edges in (self.left, self.right, self.out))

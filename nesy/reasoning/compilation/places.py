@@ -28,11 +28,7 @@ class Column:
     @classmethod
     def of(cls, parts: Sequence[Index]) -> Column:
         """The parts of all samples."""
-        return cls(np.concatenate([_NONE, *parts]), _pointers([len(part) for part in parts]))
-
-    def table(self, samples: Index, width: int) -> Index:
-        """Those of some samples that have equally many. Shapes: samples [n] -> [n, width]"""
-        return self.value[self.ptr[samples][:, None] + np.arange(width)]
+        return cls(np.concatenate([_NONE, *parts]), pointers([len(part) for part in parts]))
 
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -65,10 +61,10 @@ def gather(program: CoreProgram, pieces: Sequence[Piece]) -> tuple[DerivationGra
     """
     count = len(pieces)
     tables = [piece.choices for piece in pieces]
-    leaf_ptr = _pointers([table.num_leaves for table in tables])
-    choice_ptr = _pointers([table.num_choices for table in tables])
-    query_ptr = _pointers([len(piece.query) for piece in pieces])
-    node_ptr = _pointers([piece.num_nodes for piece in pieces])
+    leaf_ptr = pointers([table.num_leaves for table in tables])
+    choice_ptr = pointers([table.num_choices for table in tables])
+    query_ptr = pointers([len(piece.query) for piece in pieces])
+    node_ptr = pointers([piece.num_nodes for piece in pieces])
     num_leaves, num_nodes = int(leaf_ptr[-1]), int(node_ptr[-1])
     own_leaves = np.diff(leaf_ptr)
     first = num_leaves + node_ptr - leaf_ptr  # of a sample's nodes that are no leaves
@@ -138,7 +134,7 @@ def gather(program: CoreProgram, pieces: Sequence[Piece]) -> tuple[DerivationGra
         Column(np.arange(num_leaves), leaf_ptr),
         Column(np.arange(len(own)), choice_ptr),
         Column(np.arange(len(query)), query_ptr),
-        Column(conditions, _pointers([len(piece.condition) for piece in pieces])),
+        Column(conditions, pointers([len(piece.condition) for piece in pieces])),
     )
     return graph, places
 
@@ -162,6 +158,6 @@ class _Names:
         return piece.whole.atom_of(int(piece.node[node - int(ptr[sample]) + skipped]))
 
 
-def _pointers(sizes: Sequence[int]) -> Index:
+def pointers(sizes: Sequence[int] | Index) -> Index:
     """Where each of some runs of numbers starts, and the end. Shapes: -> [runs + 1]"""
-    return np.cumsum([0, *sizes], dtype=np.int64)
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal as OneOf
 
 import numpy as np
@@ -16,11 +17,12 @@ import numpy as np
 from nesy.reasoning.compilation.budget import Budget
 from nesy.reasoning.compilation.circuit import InputRows, Wiring
 from nesy.reasoning.compilation.lifting import Lifted
-from nesy.reasoning.compilation.places import Places
+from nesy.reasoning.compilation.places import Places, pointers
 from nesy.reasoning.derivation import ChoiceTable, Index
 
 Method = OneOf["exact", "exact (compiled)", "bounds", "sampled"]
 METHODS: tuple[Method, ...] = ("exact", "exact (compiled)", "bounds", "sampled")
+_NONE = np.zeros(0, dtype=np.int64)
 _BYTES = 256 * 2**20  # that templates may take together
 
 
@@ -47,6 +49,16 @@ class Template:
     def method(self) -> Method:
         """The weakest method any query was answered with."""
         return weakest(self.methods)
+
+    @cached_property
+    def num_late(self) -> int:
+        """How many inputs its lifted distributions are."""
+        return sum(one.num_rows for one in self.lifted)
+
+    @cached_property
+    def method_numbers(self) -> Index:
+        """Each query's method by its place in `METHODS`. Shapes: [Q]"""
+        return np.array([METHODS.index(one) for one in self.methods], dtype=np.int64)
 
     @property
     def num_bytes(self) -> int:
@@ -119,84 +131,96 @@ class Structures:
 
 
 @dataclass(frozen=True, eq=False)
-class Alike:
-    """Samples of one structure in the circuit of a batch."""
-
-    template: Template
-    samples: Index  # [n]
-    root: Index  # [n, r] the rows of the template's roots
-
-
-@dataclass(frozen=True, eq=False)
 class SideBySide:
-    """The circuits of several samples as one; its roots are those of the samples."""
+    """The circuits of several samples as one.
 
-    wiring: Wiring
+    Shapes: root [samples * r] the rows of each sample's roots, in the order of the samples; root_ptr [samples + 1]
+    """
+
+    wiring: Wiring  # its roots are those of the samples
     lifted: tuple[Lifted, ...]
-    alike: tuple[Alike, ...]
+    root_ptr: Index
 
 
 def side_by_side(choices: ChoiceTable, places: Places, templates: Sequence[Template]) -> SideBySide:
     """One wiring for all samples, over the inputs of the whole graph.
 
-    Cost: linear in the edges of all samples, with a few numpy calls for each template that is used.
+    A table says for each row of each sample's own circuit which row of the whole it is. Within a layer the samples
+    stand in their order, and so do their edges: nothing has to be sorted.
+
+    Cost: linear in the edges of all samples, in a few numpy calls.
     """
-    like: dict[int, list[int]] = {}
-    for place, template in enumerate(templates):
-        like.setdefault(id(template), []).append(place)
-    alike = [(templates[samples[0]], np.array(samples, dtype=np.int64)) for samples in like.values()]
-    layers = [template.wiring.layer_size for template, _ in alike]
-    size = np.zeros((len(alike), max(map(len, layers), default=0)), dtype=np.int64)  # rows of a layer in one sample
-    for number, layer_size in enumerate(layers):
-        size[number, : len(layer_size)] = layer_size
-    together = size * np.array([len(samples) for _, samples in alike], dtype=np.int64)[:, None]
-    before = np.cumsum(together, axis=0) - together  # rows of a layer that other templates have
-
     inputs = InputRows(choices)
-    num_late = sum(len(samples) * sum(one.num_rows for one in template.lifted) for template, samples in alike)
-    num_inputs = inputs.num_rows + num_late
-    first = num_inputs + np.concatenate([[0], np.cumsum(together.sum(axis=0))])
-    late = inputs.num_rows
-    lifted: list[Lifted] = []
-    left: list[Index] = []
-    right: list[Index] = []
-    out: list[Index] = []
-    found: list[Alike] = []
-    for number, (template, samples) in enumerate(alike):
-        count, wiring = len(samples), template.wiring
-        rows = [_input_rows(places, samples, inputs)]  # of the whole
+    wirings = [template.wiring for template in templates]
+    num_leaves, num_choices = np.diff(places.leaf.ptr), np.diff(places.choice.ptr)
+    num_late = np.array([template.num_late for template in templates], dtype=np.int64)
+    num_inside = np.array([wiring.num_inside for wiring in wirings], dtype=np.int64)
+    own_inputs = 2 + 2 * num_leaves + num_choices
+    ptr = pointers(own_inputs + num_late + num_inside)  # of each sample's part of the table
+    start = ptr[:-1]
+    row = np.empty(int(ptr[-1]), dtype=np.int64)
+    row[start], row[start + 1] = 0, 1
+    at = _within(start + 2, num_leaves)
+    row[at] = inputs.leaf(0) + places.leaf.value
+    row[at + np.repeat(num_leaves, num_leaves)] = inputs.other(0) + places.leaf.value
+    row[_within(start + 2 + 2 * num_leaves, num_choices)] = inputs.rest(0) + places.choice.value
+    lifted = _lifted(templates, start, own_inputs, row, inputs.num_rows)
+
+    layers = max((len(wiring.layer_size) for wiring in wirings), default=0)
+    num_rows, num_edges = np.zeros((2, len(templates), layers), dtype=np.int64)
+    for sample, wiring in enumerate(wirings):
+        num_rows[sample, : len(wiring.layer_size)] = wiring.layer_size
+        num_edges[sample, : len(wiring.layer_size)] = wiring.edge_size
+    num_inputs = inputs.num_rows + int(num_late.sum())
+    row[_within(start + own_inputs + num_late, num_inside)] = num_inputs + _by_layer(num_rows)
+    first = num_inputs + pointers(num_rows.sum(axis=0))
+
+    def rows(parts: Sequence[Index]) -> Index:
+        return row[np.concatenate([_NONE, *parts]) + np.repeat(start, [len(part) for part in parts])]
+
+    place = _by_layer(num_edges)
+    left, right, out = np.empty((3, len(place)), dtype=np.int64)
+    left[place] = rows([wiring.left for wiring in wirings])
+    right[place] = rows([wiring.right for wiring in wirings])
+    out[place] = rows([wiring.out for wiring in wirings])
+    roots = [wiring.root for wiring in wirings]
+    return SideBySide(
+        Wiring(num_inputs, first, left, right, out, rows(roots)), lifted, pointers([len(root) for root in roots])
+    )
+
+
+def _within(start: Index, size: Index) -> Index:
+    """start[i], start[i] + 1, ... so many for each i. Shapes: [n], [n] -> [sum of size]"""
+    before = np.cumsum(size) - size
+    return np.arange(int(size.sum())) + np.repeat(start - before, size)
+
+
+def _by_layer(size: Index) -> Index:
+    """Where things that stand by sample, and within it by layer, stand when it is by layer, and within it by sample.
+
+    Shapes: size [samples, layers] -> [things]
+    """
+    turned = size.T.reshape(-1)
+    return _within((np.cumsum(turned) - turned).reshape(size.T.shape).T.reshape(-1), size.reshape(-1))
+
+
+def _lifted(
+    templates: Sequence[Template], start: Index, own_inputs: Index, row: Index, late: int
+) -> tuple[Lifted, ...]:
+    """The lifted distributions of all samples, those of one structure together; their rows, from `late` on, are written
+    into the table."""
+    like: dict[int, list[int]] = {}
+    for sample, template in enumerate(templates):
+        if template.lifted:
+            like.setdefault(id(template), []).append(sample)
+    found: list[Lifted] = []
+    for samples in like.values():
+        template, count, begin = templates[samples[0]], len(samples), start[samples][:, None]
+        past = int(own_inputs[samples[0]])
         for one in template.lifted:
-            lifted.append(
-                Lifted(
-                    rows[0][:, one.row].reshape(-1, *one.row.shape[1:]),
-                    np.tile(one.weight, (count, 1, 1)),
-                    np.tile(one.wanted, (count, 1)),
-                )
-            )
-            rows.append((late + np.arange(count * one.num_rows)).reshape(count, one.num_rows))
-            late += count * one.num_rows
-        layer_size = layers[number]
-        inside = np.arange(int(wiring.first[-1]) - wiring.num_inputs) + wiring.num_inputs
-        here = slice(0, len(layer_size))
-        base = inside + np.repeat(first[:-1][here] + before[number, here] - wiring.first[:-1], layer_size)
-        rows.append(base + np.arange(count)[:, None] * np.repeat(layer_size, layer_size))
-        row = np.concatenate(rows, axis=1)
-        left.append(row[:, wiring.left].reshape(-1))
-        right.append(row[:, wiring.right].reshape(-1))
-        out.append(row[:, wiring.out].reshape(-1))
-        found.append(Alike(template, samples, row[:, wiring.root]))
-    empty = np.zeros(0, dtype=np.int64)
-    all_left, all_right, all_out = (np.concatenate([empty, *parts]) for parts in (left, right, out))
-    order = np.argsort(all_out, kind="stable")
-    roots = np.concatenate([empty, *(one.root.reshape(-1) for one in found)])
-    wiring = Wiring(num_inputs, first, all_left[order], all_right[order], all_out[order], roots)
-    return SideBySide(wiring, tuple(lifted), tuple(found))
-
-
-def _input_rows(places: Places, samples: Index, inputs: InputRows) -> Index:
-    """The inputs of samples of one structure as rows of the whole's inputs. Shapes: samples [n] -> [n, rows]"""
-    (one, *_) = samples.tolist()
-    leaf = places.leaf.table(samples, int(places.leaf.ptr[one + 1] - places.leaf.ptr[one]))
-    choice = places.choice.table(samples, int(places.choice.ptr[one + 1] - places.choice.ptr[one]))
-    ends = np.broadcast_to(np.arange(2), (len(samples), 2))
-    return np.concatenate([ends, inputs.leaf(0) + leaf, inputs.other(0) + leaf, inputs.rest(0) + choice], axis=1)
+            rows = row[begin[:, :, None, None] + one.row].reshape(-1, *one.row.shape[1:])
+            found.append(Lifted(rows, np.tile(one.weight, (count, 1, 1)), np.tile(one.wanted, (count, 1))))
+            num = one.num_rows
+            row[begin + past + np.arange(num)] = (late + np.arange(count * num)).reshape(count, num)
+            past, late = past + num, late + count * num
+    return tuple(found)

@@ -33,7 +33,15 @@ from nesy.reasoning.compilation.places import Places
 from nesy.reasoning.compilation.problem import extract
 from nesy.reasoning.compilation.reduction import reduced
 from nesy.reasoning.compilation.scopes import Part, split
-from nesy.reasoning.compilation.structures import METHODS, Method, Structures, Template, side_by_side, weakest
+from nesy.reasoning.compilation.structures import (
+    METHODS,
+    Method,
+    SideBySide,
+    Structures,
+    Template,
+    side_by_side,
+    weakest,
+)
 from nesy.reasoning.derivation import DerivationGraph, Index
 from nesy.reasoning.readings.probabilities import Probabilities, widened
 
@@ -177,44 +185,66 @@ def _by_sample(graph: DerivationGraph, budget: Budget, structures: Structures) -
 def joined(graph: DerivationGraph, places: Places, pieces: Sequence[Piece], templates: Sequence[Template]) -> Reading:
     """The readings of samples that have been analysed, side by side."""
     beside = side_by_side(graph.choices, places, templates)
-    num_queries = len(graph.query)
-    column = np.zeros((3, num_queries), np.int64)
-    method = np.zeros(num_queries, np.int64)
-    is_conditional = np.zeros(num_queries, bool)
-    groups_of: list[tuple[int, ...]] = [()] * num_queries
-    number: dict[tuple[int, ...], int] = {}
-    ends: list[list[int]] = []  # total and unknown of each group
-    for alike in beside.alike:
-        template, own, count = alike.template, len(alike.template.methods), len(alike.samples)
-        asked = places.query.table(alike.samples, own)
-        column[:, asked] = alike.root[:, : 3 * own].reshape(count, 3, own).transpose(1, 0, 2)
-        method[asked] = [METHODS.index(one) for one in template.methods]
-        is_conditional[asked] = template.is_conditional
-        if not template.groups:
-            continue
-        given = pieces[int(alike.samples[0])].own_conditions.tolist()
-        whole = places.condition.table(alike.samples, len(given))
-        sides = alike.root[:, 3 * own :].reshape(count, 2, -1)
-        mine = np.zeros((count, len(template.groups)), np.int64)
-        for group, literals in enumerate(template.groups):
-            place = [given.index(literal) for literal in literals]
-            for i, (named, end) in enumerate(zip(whole[:, place].tolist(), sides[:, :, group].tolist(), strict=True)):
-                mine[i, group] = number.setdefault(tuple(named), len(number))
-                if len(number) > len(ends):
-                    ends.append(end)
-        for place, under in enumerate(template.groups_of):
-            for query, groups in zip(asked[:, place].tolist(), mine[:, list(under)].tolist(), strict=True):
-                groups_of[query] = tuple(groups)
-    chosen = np.concatenate([column.reshape(-1), np.array(ends, np.int64).reshape(-1, 2).T.reshape(-1)])
+    asked, sizes = places.query.value, np.diff(places.query.ptr)
+    start = np.repeat(beside.root_ptr[:-1], sizes) + np.arange(len(asked)) - np.repeat(places.query.ptr[:-1], sizes)
+    each, root = np.repeat(sizes, sizes), beside.wiring.root
+    ends = np.empty((3, len(asked)), dtype=np.int64)
+    ends[:, asked] = [root[start], root[start + each], root[start + 2 * each]]  # yes, total, unknown
+    method, is_conditional = np.zeros(len(asked), dtype=np.int64), np.zeros(len(asked), dtype=np.bool_)
+    method[asked] = np.concatenate([method[:0], *(template.method_numbers for template in templates)])
+    is_conditional[asked] = [one for template in templates for one in template.is_conditional]
+    groups = _grouped(places, pieces, templates, beside)
     together = Template(
-        wiring=replace(beside.wiring, root=chosen),
+        wiring=replace(beside.wiring, root=np.concatenate([ends.reshape(-1), groups.ends.T.reshape(-1)])),
         methods=tuple(METHODS[one] for one in method.tolist()),
         is_conditional=tuple(is_conditional.tolist()),
-        groups=tuple(number),
-        groups_of=tuple(groups_of),
+        groups=groups.groups,
+        groups_of=groups.groups_of,
         lifted=beside.lifted,
     )
     return _reading(graph, together)
+
+
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """The groups of conditions of samples side by side; groups of the same conditions are one.
+
+    Shapes: ends [groups, 2] the rows of total and unknown
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+    groups_of: tuple[tuple[int, ...], ...]  # of each query
+    ends: Index
+
+
+def _grouped(places: Places, pieces: Sequence[Piece], templates: Sequence[Template], beside: SideBySide) -> _Groups:
+    groups_of: list[tuple[int, ...]] = [()] * len(places.query.value)
+    number: dict[tuple[int, ...], int] = {}
+    ends: list[int] = []
+    members: dict[int, list[list[int]]] = {}  # of each template: where its groups' conditions are among a sample's
+    asked, condition, root = (
+        each.tolist() for each in (places.query.value, places.condition.value, beside.wiring.root)
+    )
+    query_ptr, condition_ptr, root_ptr = (
+        each.tolist() for each in (places.query.ptr, places.condition.ptr, beside.root_ptr)
+    )
+    for sample, template in enumerate(templates):
+        if not template.groups:
+            continue
+        own = members.get(id(template))
+        if own is None:
+            given = pieces[sample].own_conditions.tolist()
+            own = members[id(template)] = [[given.index(one) for one in group] for group in template.groups]
+        past = root_ptr[sample] + 3 * len(template.methods)
+        mine = []
+        for group, members_of in enumerate(own):
+            named = tuple([condition[condition_ptr[sample] + place] for place in members_of])
+            mine.append(number.setdefault(named, len(number)))
+            if len(number) > len(ends) // 2:
+                ends += [root[past + group], root[past + len(own) + group]]
+        for place, under in enumerate(template.groups_of):
+            groups_of[asked[query_ptr[sample] + place]] = tuple([mine[group] for group in under])
+    return _Groups(tuple(number), tuple(groups_of), np.array(ends, dtype=np.int64).reshape(-1, 2))
 
 
 def _reading(graph: DerivationGraph, template: Template) -> Reading:
