@@ -17,24 +17,13 @@ from torch.nn import functional
 from nesy.learning.seeding import stream
 from nesy.model import Model
 from nesy.perception import Keys, Payload, WordEncoder
+from nesy.perception.text.pretrained_words import principal
 
 _STEPS = 150  # of Adam on a convex problem
 _RATE = 0.1
 _SCALE = 0.3  # of a vector's numbers: where a squashed bundle of several still learns
 _LEFT_OUT, _REPLACED = 0.1, 0.15  # shares of a variant's words
 _WORDS_A_STEP = 64  # facts compared beside each batch of rows
-
-
-def principal(features: Tensor, width: int) -> Tensor:
-    """The directions in which features differ most, as numbers of mean square 1.
-
-    Shapes: features [N, W] -> [N, width]; where W < width the rest is 0
-    """
-    centred = features.double() - features.double().mean(dim=0)
-    _, directions = torch.linalg.eigh(centred.T @ centred)
-    found = centred @ directions.flip(1)[:, :width]
-    scale = found.square().mean().sqrt().clamp(min=1e-12)
-    return functional.pad((found / scale).float(), (0, width - found.shape[1]))
 
 
 def align(encoder: WordEncoder, words: Sequence[str], features: Tensor) -> float:

@@ -6,6 +6,9 @@ The encoder sees the words around the two names (`surroundings`): each run of up
 words' own vectors permuted by their place in the run and bound; it is bound with the role in which it stands, and all
 of them over the nearest meetings of a pair are bundled; of one name, what stands around its mentions. A readout per
 neural predicate gives the scores.
+
+A word's vector is learned from the byte pieces that spell it. With `words`, what a pretrained transformer knows of the
+word (`pretrained_words`) is added, so that a sentence in new words is read as one in words alike.
 """
 
 from __future__ import annotations
@@ -29,8 +32,10 @@ from nesy.perception.encoder import Encoder, Facts, Interface, Keys, Payload, Si
 from nesy.perception.influence import Influence, Members, influence
 from nesy.perception.options import read_options, within
 from nesy.perception.payloads import check_samples, text_of
+from nesy.perception.pretrained import Finder
 from nesy.perception.readout import ReadoutName, make_readouts
 from nesy.perception.text.layout import MOST_PIECES
+from nesy.perception.text.pretrained_words import PretrainedWords
 from nesy.perception.text.story import Story
 from nesy.perception.text.story_reader import Reading, StoryReader, check_interface, not_in_story
 from nesy.perception.text.surroundings import ALONE, FIRST, OTHER, ROLES, SECOND, Member, around_one, around_pair, part
@@ -50,6 +55,8 @@ class StoryOptions:
     between: int = dataclasses.field(default=1, metadata=within(0, 16))
     context: int = dataclasses.field(default=8, metadata=within(0, 64))
     run: int = dataclasses.field(default=2, metadata=within(1, 4))
+    words: str = ""  # a pretrained transformer whose words are added: a folder, a hub id, or `minilm`
+    words_width: int = dataclasses.field(default=96, metadata=within(1, 65_536))
     readout: ReadoutName = "linear"
     hidden: int = dataclasses.field(default=64, metadata=within(1, 65_536))
     dropout: float = dataclasses.field(default=0.0, metadata=within(0.0, 0.95))
@@ -79,6 +86,7 @@ class StoryEncoder(Encoder):
         num_scores: Mapping[str, int],
         inputs: Sequence[Signature],
         seed: int,
+        pretrained: PretrainedWords | None = None,
     ):
         super().__init__()
         self.options, self.pieces, self.seed = options, pieces, seed
@@ -90,6 +98,7 @@ class StoryEncoder(Encoder):
         self.register_buffer("places", self.model.random(MOST_PIECES))
         self.roles = nn.Parameter(self.model.random(options.run * ROLES))
         self.readouts = make_readouts(options.readout, options.dim, self.num_scores, options.hidden, seed)
+        self.pretrained = pretrained
         self.reader = StoryReader(options.field, options.between, options.longest, inputs)
         self._bundles: WeakKeyDictionary[Reading, dict[tuple[Value, ...], _Bundle]] = WeakKeyDictionary()
         self._runs = _Runs()
@@ -103,7 +112,12 @@ class StoryEncoder(Encoder):
         check_interface(interface, "story")
         stories = [Story.parse(text_of(payload, chosen.field)) for payload in payloads]
         words = (word for story in stories for word in (*story.words, *map(str.lower, story.names)) if word)
-        return cls(chosen, Pieces.train(words, chosen.vocabulary), interface.num_scores, interface.inputs, seed)
+        pieces = Pieces.train(words, chosen.vocabulary)
+        pretrained = None
+        if chosen.words:
+            folder = Finder("transformer", TaskError).folder(chosen.words)
+            pretrained = PretrainedWords.from_folder(folder, chosen.words_width, chosen.dim, seed)
+        return cls(chosen, pieces, interface.num_scores, interface.inputs, seed, pretrained)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> StoryEncoder:
@@ -111,7 +125,11 @@ class StoryEncoder(Encoder):
             options = read_options(StoryOptions, config["options"], "story")
             inputs = [Signature(str(name), int(arity)) for name, arity in config["inputs"]]
             num_scores = {str(name): int(width) for name, width in config["num_scores"].items()}
-            return cls(options, Pieces.from_json(config["pieces"]), num_scores, inputs, int(config["seed"]))
+            seed, pieces = int(config["seed"]), Pieces.from_json(config["pieces"])
+            pretrained = None
+            if options.words:
+                pretrained = PretrainedWords.from_config(config["words"], options.words_width, options.dim, seed)
+            return cls(options, pieces, num_scores, inputs, seed, pretrained)
         except (KeyError, TypeError, ValueError, AttributeError, TaskError) as error:
             raise RunError(f"the configuration of the story encoder is damaged: {error}") from None
 
@@ -123,6 +141,7 @@ class StoryEncoder(Encoder):
             "num_scores": self.num_scores,
             "seed": self.seed,
             "pieces": self.pieces.to_json(),
+            "words": None if self.pretrained is None else self.pretrained.config(),
         }
 
     def facts(self, payload: Payload) -> Facts:
@@ -233,7 +252,10 @@ class StoryEncoder(Encoder):
         return found
 
     def _spelled(self, words: Sequence[str]) -> Tensor:
-        """The vectors of words: each piece bound with its place in the word, bundled. Shapes: -> [len(words), D]"""
+        """The vectors of words: each piece bound with its place in the word, bundled, and what is known of the word.
+
+        Shapes: -> [len(words), D]
+        """
         vectors = self.piece_vectors.new_zeros(len(words), self.model.dim)
         marks = [(row, _MARKS.index(word)) for row, word in enumerate(words) if word in _MARKS]
         pieces = [
@@ -249,6 +271,10 @@ class StoryEncoder(Encoder):
             row, piece, place = torch.tensor(pieces, device=self.device).T
             bound = self.model.bind(self.piece_vectors.index_select(0, piece), self.places[place])
             vectors = vectors.index_add(0, row, bound)
+        if self.pretrained is not None:
+            rows = [row for row, word in enumerate(words) if word not in _MARKS]
+            known = _HINT * self.pretrained([words[row] for row in rows])
+            vectors = vectors.index_add(0, torch.tensor(rows, dtype=torch.int64, device=self.device), known)
         return vectors
 
     def _spell(self, word: str) -> list[int]:
