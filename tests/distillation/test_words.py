@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nesy.distillation import distill
-from nesy.distillation.words import Facts, align, fact_kl, principal, spans, variants
+from nesy.distillation.words import Facts, align, fact_kl, spans, variants
 from nesy.errors import TaskError
 from nesy.learning import load_task
 from nesy.learning.sources import open_data
@@ -62,20 +61,6 @@ def test_most_words_of_a_variant_are_those_of_its_text():
     for number, variant in enumerate(variants(texts, 50, 0)):
         kept += sum(word in texts[number] for word in variant.split())
     assert 0.7 < kept / 1000 < 0.8  # a tenth is left out, and three twentieths are replaced
-
-
-def test_principal_directions_keep_what_differs_most():
-    draw = np.random.default_rng(0)
-    wide = torch.tensor(
-        draw.normal(size=(200, 3)) @ np.diag([5.0, 2.0, 0.1]) @ np.linalg.qr(draw.normal(size=(3, 3)))[0]
-    )
-    found = principal(wide + 7, 2)
-    assert found.shape == (200, 2)
-    torch.testing.assert_close(found.mean(0), torch.zeros(2), atol=1e-4, rtol=0)
-    assert float(found.square().mean()) == pytest.approx(1, rel=1e-4)
-    assert float(found[:, 0].std() / found[:, 1].std()) == pytest.approx(2.5, rel=0.2)
-    padded = principal(wide, 5)
-    assert not bool(padded[:, 3:].any())  # there are three directions only
 
 
 def test_words_that_are_alike_to_the_teacher_start_alike(mood: Path) -> None:

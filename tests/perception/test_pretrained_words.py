@@ -56,11 +56,18 @@ def test_distances_between_words_are_those_of_the_transformer(folder: Path) -> N
     assert np.isclose((table**2).mean(), 1)
 
 
-def test_few_directions_are_those_in_which_words_differ_most() -> None:
-    features = torch.tensor([[3.0, 0.1, 0.0], [-3.0, 0.1, 0.0], [3.0, -0.1, 5.0], [-3.0, -0.1, 5.0]])
-    kept = principal(features, 1)[:, 0]  # the first number differs by 6, the third by 5
-    assert torch.allclose(kept.abs(), torch.ones(4), atol=1e-5)
-    assert torch.equal(kept.sign() * kept[0].sign(), torch.tensor([1.0, -1.0, 1.0, -1.0]))
+def test_principal_directions_keep_what_differs_most() -> None:
+    draw = np.random.default_rng(0)
+    wide = torch.tensor(
+        draw.normal(size=(200, 3)) @ np.diag([5.0, 2.0, 0.1]) @ np.linalg.qr(draw.normal(size=(3, 3)))[0]
+    )
+    found = principal(wide + 7, 2)
+    assert found.shape == (200, 2)
+    torch.testing.assert_close(found.mean(0), torch.zeros(2), atol=1e-4, rtol=0)
+    assert float(found.square().mean()) == pytest.approx(1, rel=1e-4)
+    assert float(found[:, 0].std() / found[:, 1].std()) == pytest.approx(2.5, rel=0.2)
+    padded = principal(wide, 5)
+    assert not bool(padded[:, 3:].any())  # there are three directions only
 
 
 def test_a_word_is_the_mean_of_its_tokens_lifted(folder: Path) -> None:
@@ -100,7 +107,7 @@ def test_config_and_weights_bring_the_words_back_without_the_folder(folder: Path
 
 
 def test_what_is_wrong_is_told_in_one_line(folder: Path) -> None:
-    with pytest.raises(TaskError, match=r"`words_width` = 17 in \[encoder\], and the transformer's words have 16 numbers"):
+    with pytest.raises(TaskError, match=r"`words_width` = 17 in \[encoder\], and the transformer"):
         PretrainedWords.from_folder(folder, 17, 32, seed=0)
     with pytest.raises(TaskError, match="there is no such folder"):
         build(None, words="./nowhere")
