@@ -40,6 +40,14 @@ def squares() -> Callable[[int], int]:
     return lambda part: part * part
 
 
+def test_more_workers_than_a_machine_has_room_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    with pytest.raises(NesyError) as error:
+        list(distributed.map_in_order(squares, range(3), workers=100_000))
+    assert str(error.value) == "100,000 workers are more than this machine has room for: ask for at most 16"
+
+
 @pytest.mark.usefixtures("needs_ray")
 def test_results_come_in_order_though_a_worker_is_killed_on_the_way(tmp_path: Path) -> None:
     killed = tmp_path / "killed"
