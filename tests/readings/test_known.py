@@ -16,7 +16,7 @@ from nesy.language.values import Symbol, Value
 from nesy.reasoning import Budget, DerivationGraph, KnownSamples, Limits, Structures, exact, ground
 from nesy.reasoning.compilation.pieces import cut
 from nesy.reasoning.compilation.places import gather
-from nesy.reasoning.readings.exact import joined, templates_of
+from nesy.reasoning.readings.exact import analysed, joined
 from tests.readings.graphs import EMPTY, drafts
 from tests.readings.test_structures import SENTENCES, batch_of, sample_of
 
@@ -32,14 +32,15 @@ def test_pieces_of_one_graph_are_a_graph_in_any_order(data: st.DataObject) -> No
     batch = batch_of(base, num_shared, asked, [list(base.probability) for _ in asked])
     order = data.draw(st.lists(st.integers(0, len(asked) - 1), min_size=1, max_size=4))
     cuttings = cut(batch.graph())
-    pieces = [cuttings[s] for s in order]
+    pieces, templates = analysed(EMPTY, [cuttings[s] for s in order], Budget(), Structures())
     graph, places = gather(EMPTY, pieces)
-    templates = templates_of(EMPTY, pieces, Budget(), Structures())
     leaf = torch.tensor(graph.choices.probability)
     alone, chance = base.probabilities()
+    every = [number for numbers in asked for number in numbers]
+    numbered = {f"q{place}": number for place, number in enumerate(every)}
     for reading in (joined(graph, places, pieces, templates), exact(graph)):
         found = reading(leaf, where_impossible="nan")
-        numbers = [number for s in order for number in asked[s]]
+        numbers = [numbered[str(query.atom)] for query in graph.query]
         assert found.evidence.tolist() == pytest.approx([chance[number] for number in numbers], abs=1e-9)
         for p, number in zip(found.p.tolist(), numbers, strict=True):
             assert chance[number] <= 1e-12 or p == pytest.approx(alone[number], abs=1e-9)

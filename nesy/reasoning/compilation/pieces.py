@@ -28,6 +28,24 @@ from nesy.reasoning.derivation import (
 
 
 @dataclass(frozen=True, eq=False)
+class Order:
+    """Another numbering of a piece: what comes first, second, and so on, by the number it has so far."""
+
+    choice: Index
+    node: Index  # leaves first, by their choices
+    query: Index  # places in `Piece.query`
+    condition: Index  # places in `Piece.condition`, evidence first
+
+    @property
+    def parts(self) -> tuple[Index, Index, Index, Index]:
+        return self.choice, self.node, self.query, self.condition
+
+    def after(self, other: Order) -> Order:
+        """The numbering of this order's piece that `other`'s piece has, where both orders lead to one form."""
+        return Order(*(here[np.argsort(there)] for here, there in zip(self.parts, other.parts, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
 class Piece:
     """One sample of a graph. Places are the whole graph's numbers, contents are the piece's own."""
 
@@ -115,6 +133,42 @@ class Piece:
     def own_conditions(self) -> Index:
         """The conditions on the piece's own numbers, in the order of `condition`."""
         return np.concatenate([self.evidence, 2 * self.constraint + 1])
+
+    def renumbered(self, order: Order) -> Piece:
+        """The same piece in another order.
+
+        Raises: ValueError for a piece with aggregates.
+        """
+        if self.aggregates:
+            raise ValueError("a piece with aggregates keeps its order")
+        number = np.empty(self.num_nodes, dtype=np.int64)
+        number[order.node] = np.arange(self.num_nodes)
+        derivation = np.argsort(number[self.head], kind="stable")
+        size = self.body_size[derivation]
+        body = self.body[slices(self.body_ptr[derivation], self.body_ptr[derivation] + size)]
+
+        def moved(literals: Index) -> Index:
+            return 2 * number[literals >> 1] + (literals & 1)
+
+        asked = [self.literal[place] for place in order.query.tolist()]
+        num_evidence = len(self.evidence)
+        return Piece(
+            whole=self.whole,
+            sample=self.sample,
+            query=tuple(self.query[place] for place in order.query.tolist()),
+            choice=self.choice[order.choice],
+            node=self.node[order.node],
+            choice_ptr=np.concatenate([[0], np.cumsum(self.choice_size[order.choice])]),
+            derivation=self.derivation[derivation],
+            head=number[self.head[derivation]],
+            body_ptr=np.concatenate([[0], np.cumsum(size)]),
+            body=moved(body),
+            literal=tuple(None if one is None else 2 * int(number[one >> 1]) + (one & 1) for one in asked),
+            condition=self.condition[order.condition],
+            evidence=moved(self.own_conditions[order.condition[:num_evidence]]),
+            constraint=number[self.own_conditions[order.condition[num_evidence:]] >> 1],
+            aggregates=(),
+        )
 
     def graph(self) -> DerivationGraph:
         """The piece as a graph of one sample. Atoms keep the names they have in the whole."""

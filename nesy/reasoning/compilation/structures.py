@@ -15,6 +15,7 @@ from typing import Literal as OneOf
 import numpy as np
 
 from nesy.reasoning.compilation.budget import Budget
+from nesy.reasoning.compilation.canonical import Numberings
 from nesy.reasoning.compilation.circuit import InputRows, Wiring
 from nesy.reasoning.compilation.lifting import Lifted
 from nesy.reasoning.compilation.places import Places, pointers
@@ -89,6 +90,7 @@ class Structures:
     def __init__(self, max_bytes: int = _BYTES):
         self.max_bytes = max_bytes
         self.num_bytes = 0
+        self.numberings = Numberings()
         self._kept: OrderedDict[tuple[bytes, Budget], Template] = OrderedDict()
         self._hits = 0
         self._misses = 0

@@ -178,8 +178,8 @@ def exact(graph: DerivationGraph, budget: Budget | None = None, structures: Stru
 
 def _by_sample(graph: DerivationGraph, budget: Budget, structures: Structures) -> Reading:
     """The readings of all samples side by side."""
-    pieces = cut(graph)
-    return joined(graph, Places.of(pieces), pieces, templates_of(graph.program, pieces, budget, structures))
+    pieces, templates = analysed(graph.program, cut(graph), budget, structures)
+    return joined(graph, Places.of(pieces), pieces, templates)
 
 
 def joined(graph: DerivationGraph, places: Places, pieces: Sequence[Piece], templates: Sequence[Template]) -> Reading:
@@ -260,14 +260,15 @@ def _reading(graph: DerivationGraph, template: Template) -> Reading:
     )
 
 
-def templates_of(
+def analysed(
     program: CoreProgram, pieces: Sequence[Piece], budget: Budget, structures: Structures
-) -> list[Template]:
-    """The template of each piece; those that are not known are made, with a fair share of the time each."""
+) -> tuple[list[Piece], list[Template]]:
+    """The pieces, numbered as their templates want it, and these; those that are not known are made, with a fair share
+    of the time each."""
+    numbered = [structures.numberings.apply(piece) for piece in pieces]
     found: dict[bytes, Template] = {}
     missing: dict[bytes, Piece] = {}
-    for piece in pieces:
-        signature = piece.signature
+    for signature, piece in numbered:
         if signature in missing:
             structures.repeat()
         elif (known := structures.find(signature, budget)) is not None:
@@ -281,7 +282,7 @@ def templates_of(
         parts.share = share
         found[signature] = factored(piece, parts.template) or _Analysis(piece.graph(), share).run()
         structures.keep(signature, budget, found[signature])
-    return [found[piece.signature] for piece in pieces]
+    return [piece for _, piece in numbered], [found[signature] for signature, _ in numbered]
 
 
 @dataclass(eq=False)

@@ -17,7 +17,7 @@ from nesy.reasoning.compilation.places import gather
 from nesy.reasoning.compilation.structures import Structures, Template
 from nesy.reasoning.evaluation.ground import ground
 from nesy.reasoning.evaluation.limits import Limits
-from nesy.reasoning.readings.exact import Reading, exact, joined, templates_of
+from nesy.reasoning.readings.exact import Reading, analysed, exact, joined
 
 _MOST = 2_000_000  # nodes and literals of the samples kept: a sentence of twenty words has 280, in some 20 kB
 
@@ -61,8 +61,7 @@ class KnownSamples:
             graph = ground(self.program, list(new.values()), queries=self.queries, limits=Limits())
             if graph.impossible:  # the message is to number the samples as they were given
                 return exact(ground(self.program, samples, queries=self.queries, limits=Limits()))
-            pieces = cut(graph)
-            templates = templates_of(self.program, pieces, Budget(), self.structures)
+            pieces, templates = analysed(self.program, cut(graph), Budget(), self.structures)
             for key, piece, template in zip(new, pieces, templates, strict=True):
                 self._kept[key] = _Kept(piece, template, 0)
                 self._size += piece.size
