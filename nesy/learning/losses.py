@@ -67,20 +67,20 @@ def _evenly(log: Tensor, known: Tensor, prepared: Prepared) -> Tensor:
     return (log * own).sum(dim=1) / own.sum(dim=1)
 
 
-def concept_loss(model: Model, prepared: Prepared) -> list[Tensor]:
+def concept_loss(model: Model, out: Distribution, prepared: Prepared) -> list[Tensor]:
     """Negative log-likelihood of the atoms whose truth the rows give, for each neural predicate.
 
+    It is of the scores that the answers came from: the encoder reads a batch once.
+
     Shapes: -> [K] each, in the order of the program's neural predicates
-    Cost: a second forward pass of the encoder.
     """
-    scores = model.encoder(prepared.batch.payloads, prepared.batch.requests) if prepared.concepts else {}
     known = {concept.predicate: concept for concept in prepared.concepts}
     losses = []
     for name in model.core.neural:
         if name not in known:
             losses.append(torch.zeros(0, device=model.parameters_of_rules.logits.device))
             continue
-        picked = scores[name][known[name].request]
+        picked = out.scores[name][known[name].request]
         truth = known[name].truth.to(picked.device)
         if picked.shape[1] == 1:
             of_atom = functional.binary_cross_entropy_with_logits(

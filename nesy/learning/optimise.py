@@ -157,7 +157,7 @@ def label_objective(model: Model, settings: TrainingTable, group: Group = ALONE)
     def loss(prepared: Prepared, out: Distribution) -> Tensor:
         parts: list[Part] = [(1.0, [answer_loss(out, prepared, settings.smoothing)])]
         if settings.concept_weight:
-            parts.append((settings.concept_weight, concept_loss(model, prepared)))
+            parts.append((settings.concept_weight, concept_loss(model, out, prepared)))
         parts.append((1.0, [statement_loss(out, prepared.statements)]))
         if settings.constraint_weight:
             parts.append((settings.constraint_weight, [constraint_loss(out)]))

@@ -17,7 +17,7 @@ from nesy.errors import DataError, TaskError
 from nesy.language.core import Signature
 from nesy.learning.batches import AnswerNames, prepare
 from nesy.learning.data import Row
-from nesy.learning.losses import constraint_loss, statement_loss
+from nesy.learning.losses import concept_loss, constraint_loss, statement_loss
 from nesy.learning.measure import statement_figures
 from nesy.learning.training import train
 from nesy.model import Model
@@ -95,6 +95,19 @@ def test_an_encoder_that_is_nearly_sure_of_too_much_still_leaves_a_world() -> No
     not_on = 1 / (1 + math.exp(sure))
     assert out.evidence.tolist() == pytest.approx([2 * not_on - not_on**2], rel=1e-6)
     assert out.p.tolist() == [[pytest.approx(1 - not_on / (2 - not_on), rel=1e-6)]]
+
+
+def test_the_loss_of_known_atoms_is_of_the_scores_that_the_answers_came_from() -> None:
+    encoder = Sure(ODDS)
+    model = Model(Program.from_text(PROGRAM), encoder)
+    known = {"on": ((0, True), (2, False))}
+    row = Row({"items": [0, 1, 2]}, None, known, {}, "row 1")
+    prepared = prepare(model, [row], [0], AnswerNames.of(model), learn=True)
+    out = model(prepared.batch)
+    with torch.no_grad():
+        encoder.odds.zero_()  # a second reading would say otherwise
+    (of_atoms,) = concept_loss(model, out, prepared)
+    assert of_atoms.tolist() == pytest.approx([math.log1p(math.exp(-ODDS[0])), math.log1p(math.exp(ODDS[2]))])
 
 
 def test_its_gradient_goes_into_the_encoder() -> None:
