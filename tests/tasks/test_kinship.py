@@ -10,6 +10,7 @@ import nesy
 from nesy.errors import DataError, TaskError
 from nesy.learning.generators import kinship
 from nesy.learning.generators.clutrr import INVERSE, WORDS
+from nesy.learning.generators.plain_kin import plain_kin
 from nesy.perception import Interface, encoder_class
 
 PROGRAM = Path(__file__).parents[2] / "tasks" / "kinship" / "program.nesy"
@@ -134,6 +135,36 @@ def test_a_folder_of_clutrr_is_read(tmp_path):
     assert row["concepts"]["kin"][:2] == [["Ann", "Bob", "child"], ["Bob", "Ann", "parent"]]
     assert row["concepts"]["gender"] == [["Cy", "male"]]
     assert [row["relation"] for row in kinship.rows("test", 0, 0, path=str(tmp_path / "c"))] == ["niece"]
+
+
+@pytest.mark.parametrize(
+    ("story", "says"),
+    [
+        ("[Ann] went to dinner with her daughter [Eve].", ("Ann", "Eve", "child")),
+        ("[Dan] has a few children, [Bob], Kim and Lee.", ("Dan", "Bob", "child")),
+        ("It rained. Later [Ann]'s favorite uncle, [Bob], came.", ("Ann", "Bob", "uncle")),
+        ("[Ann] took her grand daughter [Eve] to the zoo.", None),  # no noun of the table
+        ("[Ann] and [Cy] saw her brother [Bob].", None),  # whose brother is not certain
+        ("Joe asked [Ann] about his uncle [Bob].", None),
+        ("[Ann] asked her husband about his mother, [Eve].", None),
+        ("[Ann] went home with her brother [Bob]'s son.", None),
+        ("[Ann] met her mother and [Bob].", None),
+    ],
+)
+def test_what_a_sentence_plainly_says(story, says):
+    assert list(plain_kin(story)) == ([says] if says else [])
+
+
+def test_stories_whose_labels_a_sentence_contradicts_are_told_apart(tmp_path):
+    as_told = write(tmp_path / "a", "train_k2.csv")
+    (row,) = kinship.rows("train", 0, 0, path=as_told)
+    assert row["steps"] == row["agreeing_steps"] == 2
+    folder = tmp_path / "b"
+    swapped = Path(as_told, "train_k2.csv").read_text().replace("['son', 'brother']", "['son', 'uncle']")
+    folder.mkdir()
+    (folder / "train_k2.csv").write_text(swapped)
+    (row,) = kinship.rows("train", 0, 0, path=str(folder))
+    assert row["steps"] == 2 and row["agreeing_steps"] is None
 
 
 def test_dev_holds_sentences_out_whoever_they_are_about(tmp_path):

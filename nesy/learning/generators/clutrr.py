@@ -5,7 +5,8 @@ dev is as hard as the test, sentences are held out, not stories: a training stor
 dev story.
 
 Columns: `text`, the story and the question; `relation`; and for measuring only `steps` (how many relations the answer
-takes) and, as `concepts`, the relations that the story was written from and the sex of the one asked about.
+takes), `agreeing_steps` (the same; null where a sentence plainly contradicts its label: `plain_kin`) and, as
+`concepts`, the relations that the story was written from and the sex of the one asked about.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from zlib import crc32
 from nesy.errors import DataError
 from nesy.learning.data import Located
 from nesy.learning.formats.clutrr import read_stories
+from nesy.learning.generators.plain_kin import contradicted
 
 # What a word says: the kind of relative, and the sex.
 WORDS: Mapping[str, tuple[str, str]] = {
@@ -84,12 +86,15 @@ def _row(located: Located) -> dict[str, Any]:
     story = located.record
     text = story["text"].strip()
     stop = "" if text.endswith((".", "!", "?")) else "."
+    known = list(_known(located))
+    wrong = contradicted(text, {(head, tail): kind for head, tail, kind in known})
     return {
         "text": f"{text}{stop} What is [{story['tail']}] to [{story['head']}]?",
         "relation": story["relation"],
         "steps": story["steps"],
+        "agreeing_steps": None if wrong else story["steps"],
         "concepts": {
-            "kin": list(_known(located)),
+            "kin": known,
             "gender": [[story["tail"], _meaning(story["relation"], located)[1]]],
         },
     }
