@@ -113,13 +113,37 @@ class Families:
             {bits: set(column) for bits, column in zip(layout, zip(*ways, strict=True), strict=True)}
             for layout, ways in layouts.items()
         ]
-        return all(
+        return self._told_apart(inputs_at) or all(
             any(
                 not one[bits] & two[bits] and self._is_one_family(one[bits] | two[bits])
                 for bits in one.keys() & two.keys()
             )
             for one, two in combinations(inputs_at, 2)
         )
+
+    def _told_apart(self, inputs_at: Sequence[Mapping[int, set[int]]]) -> bool:
+        """The same where one place after the other tells them apart, and not some places for some and others for
+        others: linear in the layouts, which pairs are not."""
+        if len(inputs_at) < 2:
+            return True
+        for bits in inputs_at[0]:
+            alike: dict[int, list[Mapping[int, set[int]]]] = {}  # by the first of the inputs at this place
+            every: set[int] = set()
+            for one in inputs_at:
+                inputs = one.get(bits)
+                if inputs is None:
+                    break
+                first = min(inputs)
+                if first not in alike and not every.isdisjoint(inputs):
+                    break
+                if first in alike and inputs != alike[first][0][bits]:
+                    break
+                every |= inputs
+                alike.setdefault(first, []).append(one)
+            else:
+                if len(alike) > 1 and self._is_one_family(every) and all(map(self._told_apart, alike.values())):
+                    return True
+        return False
 
     def _ways(self, literal: int) -> Sequence[int]:
         """The ways in which a literal holds; one of a known family stands for itself, here as among the inputs."""

@@ -316,7 +316,8 @@ class _Making:
         inputs = sorted(set(literals))
         if inputs and inputs[0] == TRUE:
             inputs = inputs[1:]
-        if FALSE in inputs or any(a ^ 1 == b for a, b in pairwise(inputs)):
+        # Sorted and distinct, so FALSE would be the first, and a literal stands before its negation.
+        if (inputs and inputs[0] == FALSE) or any(a ^ 1 == b for a, b in pairwise(inputs)):
             return FALSE
         if len(inputs) > 1:
             found = self._outcomes(inputs)
@@ -373,6 +374,8 @@ class _Making:
 
     def _joins(self, node: int) -> bool:
         """Make a node an atom of the loop that it follows from, if each of its derivations needs one atom at most."""
+        if not self.loop:
+            return False
         loops: dict[int, _OpenLoop] = {}
         arcs: dict[tuple[int, tuple[int, ...]], None] = {}  # guard, tail
         for body in self.maker.bodies(node):

@@ -61,7 +61,9 @@ def plan(formula: Formula) -> Plan | None:
         elif 2 * number in needed:
             return None
         else:
-            if not _exclude([literal ^ 1 for literal in gate.inputs], shape, allowed):
+            # Families cost most where they are found, so only when they are needed; then they are a look.
+            is_known = known is not None and 2 * number + 1 in known
+            if not is_known and not _exclude([literal ^ 1 for literal in gate.inputs], shape, allowed):
                 known = known or families(formula, support, allowed)
                 if 2 * number + 1 not in known:
                     return None
@@ -75,10 +77,12 @@ def emit(shape: Shape, found: Plan, weights: Index, builder: CircuitBuilder) -> 
     Shapes: weights [branches, outcomes + 1], the row of each outcome's probability; the last is that of no outcome
     """
     row: dict[int, int] = {0: ONE, 1: ZERO}
+    edges: tuple[list[int], list[int], list[int]] = ([], [], [])  # out, left, right: added at once, which costs less
 
     def total(left: Sequence[int], right: Sequence[int]) -> int:
         out = builder.rows(1)
-        builder.add(np.full(len(left), out), np.asarray(left, np.int64), np.asarray(right, np.int64))
+        for places, more in zip(edges, ([out] * len(left), left, right), strict=True):
+            places.extend(more)
         return out
 
     for literal in found.needed:
@@ -99,6 +103,7 @@ def emit(shape: Shape, found: Plan, weights: Index, builder: CircuitBuilder) -> 
                 row[literal] = before[-1] if not literal & 1 else total(before, [row[i ^ 1] for i in inputs])
             case _:
                 pass
+    builder.add(*(np.array(places, dtype=np.int64) for places in edges))
     return [row[target] for target in shape.targets]
 
 
@@ -133,8 +138,7 @@ def _supports(shape: Shape) -> list[int]:
 def _exclude(literals: Sequence[int], shape: Shape, known: dict[int, Allowed]) -> bool:
     """Whether no two of the literals can hold together, as far as single branches tell."""
     allowed = [_allowed(literal, shape, known) for literal in literals]
-    common = set(allowed[0]).intersection(*allowed[1:])
-    for branch in common:
+    for branch in _common(allowed):
         seen = 0
         for one in allowed:
             if seen & one[branch]:
@@ -149,6 +153,16 @@ def _exclude(literals: Sequence[int], shape: Shape, known: dict[int, Allowed]) -
         for number, first in enumerate(allowed)
         for second in allowed[:number]
     )
+
+
+def _common(ways: Sequence[Allowed]) -> list[int]:
+    """The branches that all of some literals restrict."""
+    found = list(min(ways, key=len))
+    for way in ways:
+        if not found:
+            break
+        found = [branch for branch in found if branch in way]
+    return found
 
 
 def _allowed(literal: int, shape: Shape, known: dict[int, Allowed]) -> Allowed:
@@ -180,11 +194,13 @@ def _restricted(literal: int, parts: Sequence[int], shape: Shape, known: Mapping
                     found[branch] = found.get(branch, -1) & outcomes
             return found
         case And():
-            common = set(known[parts[0]]).intersection(*(known[part] for part in parts[1:]))
+            ways = [known[part] for part in parts]
             either: dict[int, int] = {}
-            for branch in common:
-                for part in parts:
-                    either[branch] = either.get(branch, 0) | known[part][branch]
+            for branch in _common(ways):
+                outcomes = 0
+                for way in ways:
+                    outcomes |= way[branch]
+                either[branch] = outcomes
             return either
         case _:
             return {}
