@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from nesy.distillation.backbone import Reading
 from nesy.distillation.cache import OutputCache, default_root
 from nesy.distillation.compare import Said, columns_of, comparison
+from nesy.distillation.further import with_further
 from nesy.distillation.head import cross_fitted
 from nesy.distillation.lora import LoraSettings, fine_tuned
 from nesy.distillation.objectives import aligned, tempered_kl, trust
@@ -21,11 +22,11 @@ from nesy.distillation.others import students_without
 from nesy.distillation.question import PLACE
 from nesy.distillation.run_teacher import RunLesson
 from nesy.distillation.teacher import LabelMap, Teacher, map_labels
-from nesy.distillation.words import Facts, align, fact_kl, spans, variants
+from nesy.distillation.words import Facts, align, fact_kl
 from nesy.errors import DataError, TaskError, TeacherError, near_name
 from nesy.language.values import format_value
 from nesy.learning.batches import AnswerNames, Prepared
-from nesy.learning.data import Located, Row, make_rows
+from nesy.learning.data import Row
 from nesy.learning.optimise import Objective, label_objective
 from nesy.learning.progress import Reporter
 from nesy.learning.run import Run
@@ -34,7 +35,6 @@ from nesy.learning.task import Task, load_task
 from nesy.learning.training import Extension, train_on, with_extra
 from nesy.model import Distribution, Model
 from nesy.perception import WordEncoder
-from nesy.perception.text.words import split_words
 from nesy.run_folder import is_run
 
 _TIMED = 64  # inputs that the teacher is timed on
@@ -358,22 +358,6 @@ class Lesson:
         for start in range(0, len(ordered), size):
             compute(ordered[start : start + size])
         self._seconds_per_input = (time.perf_counter() - started) / len(ordered)
-
-
-def with_further(source: DataSource, task: Task) -> DataSource:
-    """The rows, with spans and variants of their texts among the unlabelled ones if the task asks for them."""
-    table = task.distillation
-    if not table.spans and not table.variants:
-        return source
-    splits = source.splits
-    rows = (*splits.train, *splits.unlabelled)
-    texts = [split_words(text).words for row in rows if isinstance(text := row.columns.get(table.input), str)]
-    made = {"span": spans(texts, table.spans, seed=0), "variant": variants(texts, table.variants, seed=0)}
-    records = [
-        Located({table.input: text}, f"{kind} {i}") for kind, found in made.items() for i, text in enumerate(found, 1)
-    ]
-    more = make_rows(records, task.data, labelled=False)
-    return replace(source, splits=replace(splits, unlabelled=[*splits.unlabelled, *more]))
 
 
 def _target(prepared: Prepared, answers: Sequence[str]) -> Tensor:

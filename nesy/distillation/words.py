@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nesy.learning.seeding import stream
 from nesy.model import Model
 from nesy.perception import Keys, Payload, WordEncoder
 from nesy.perception.text.pretrained_words import principal
@@ -22,7 +21,6 @@ from nesy.perception.text.pretrained_words import principal
 _STEPS = 150  # of Adam on a convex problem
 _RATE = 0.1
 _SCALE = 0.3  # of a vector's numbers: where a squashed bundle of several still learns
-_LEFT_OUT, _REPLACED = 0.1, 0.15  # shares of a variant's words
 _WORDS_A_STEP = 64  # facts compared beside each batch of rows
 
 
@@ -85,52 +83,3 @@ def fact_kl(model: Model, facts: Facts, chosen: Tensor, temperature: float) -> T
     student_log = functional.log_softmax(scores / temperature, dim=1)
     divergence = (teacher_log.exp() * (teacher_log - student_log)).sum(dim=1)
     return divergence.mean() * temperature**2
-
-
-def variants(texts: Sequence[Sequence[str]], count: int, seed: int) -> list[str]:
-    """Texts in which each word is left out with a chance of 1/10, or is another one of any text with one of 3/20.
-
-    All are different, and none is one of the texts: whole inputs of which a student has never seen the label, on which
-    a teacher says what a change of words does.
-
-    Source: after Tang et al., 2019 (as `spans`), section 3.2, where words are masked or replaced by their kind.
-    """
-    bag = [word for words in texts for word in words]
-    known = {" ".join(words) for words in texts}
-    found: dict[str, None] = {}
-    generator = stream(seed, "variants")
-    for number in range(4 * count if bag else 0):
-        if len(found) == count:
-            break
-        words = texts[number % len(texts)]
-        fate = torch.rand(len(words), generator=generator, dtype=torch.float64).tolist()
-        other = torch.randint(len(bag), (len(words),), generator=generator).tolist()
-        made = [
-            bag[j] if chance < _LEFT_OUT + _REPLACED else word
-            for word, chance, j in zip(words, fate, other, strict=True)
-            if chance >= _LEFT_OUT
-        ]
-        text = " ".join(made)
-        if made and text not in known:
-            found[text] = None
-    return list(found)
-
-
-def spans(texts: Sequence[Sequence[str]], count: int, seed: int) -> list[str]:
-    """Runs of 2 to 12 words cut from texts, all different: short inputs, on which a teacher says what a part says.
-
-    Source: Tang et al., "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks", 2019, section 3.2,
-    for n-grams as further inputs.
-    """
-    long = [words for words in texts if len(words) > 2]
-    found: dict[str, None] = {}
-    generator = stream(seed, "spans")
-    for _ in range(4 * count if long else 0):  # repeated ones are drawn again, but not for ever
-        if len(found) == count:
-            break
-        text, length, place = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
-        words = long[int(text * len(long))]
-        size = min(2 + int(length * 11), len(words) - 1)
-        start = int(place * (len(words) - size + 1))
-        found[" ".join(words[start : start + size])] = None
-    return list(found)

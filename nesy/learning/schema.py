@@ -187,6 +187,13 @@ class DistillationTable:
         low=0,
         high=10_000_000,
     )
+    splices: int = key(
+        "So many texts, each the first part of one training or unlabelled text and the last part of another, are "
+        "further unlabelled inputs.",
+        0,
+        low=0,
+        high=10_000_000,
+    )
     trust: bool = key("Weigh the teacher's term of a labelled row by the chance it gives to the row's answer.", False)
     plain: str = key(
         "A rule file without the rules whose worth is to be shown: a student with it joins the table.", "", is_path=True

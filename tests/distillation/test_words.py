@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nesy.distillation import distill
-from nesy.distillation.words import Facts, align, fact_kl, spans, variants
+from nesy.distillation.words import Facts, align, fact_kl
 from nesy.errors import TaskError
 from nesy.learning import load_task
 from nesy.learning.sources import open_data
@@ -26,41 +24,6 @@ SEVERAL = ["good", "lovely", "fresh", "bad", "awful", "stale", "food", "room", "
 def untrained(mood: Path) -> Model:
     task = load_task(mood)
     return build_model(task, open_data(task), 0).eval()
-
-
-@given(
-    st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=20), max_size=6), st.integers(0, 30), st.integers()
-)
-def test_spans_are_different_runs_of_words_shorter_than_their_texts(texts, count, seed):
-    found = spans(texts, count, seed)
-    assert len(found) == len(set(found)) <= count
-    for span in found:
-        words = span.split()
-        assert 2 <= len(words) <= 12
-        assert any(f" {span} " in f" {' '.join(text)} " and len(words) < len(text) for text in texts)
-    assert found == spans(texts, count, seed)
-
-
-@given(
-    st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=20), max_size=6), st.integers(0, 30), st.integers()
-)
-def test_variants_are_new_texts_of_the_same_words_and_no_longer_ones(texts, count, seed):
-    found = variants(texts, count, seed)
-    assert len(found) == len(set(found)) <= count
-    assert not set(found) & {" ".join(text) for text in texts}
-    longest = max(map(len, texts), default=0)
-    for variant in found:
-        assert set(variant.split()) <= {word for text in texts for word in text}
-        assert 1 <= len(variant.split()) <= longest
-    assert found == variants(texts, count, seed)
-
-
-def test_most_words_of_a_variant_are_those_of_its_text():
-    texts = [[f"w{i}-{j}" for j in range(20)] for i in range(50)]
-    kept = 0
-    for number, variant in enumerate(variants(texts, 50, 0)):
-        kept += sum(word in texts[number] for word in variant.split())
-    assert 0.7 < kept / 1000 < 0.8  # a tenth is left out, and three twentieths are replaced
 
 
 def test_words_that_are_alike_to_the_teacher_start_alike(mood: Path) -> None:
