@@ -1,8 +1,9 @@
 """The task `kinship` on CLUTRR's stories: trained on chains of two and three relations, asked for two to six.
 
 Beside the task as it is: names dropped in training; a transformer as the encoder, which a run of the task teaches, and
-which teaches one; and what more can be known: the relations of the training stories (a ceiling). Relation accuracy is
-that of `kin` on the relations that the test stories were written from.
+which teaches one; what MiniLM knows of single words, added to those that hypervectors learn; and what more can be
+known: the relations of the training stories (a ceiling). Relation accuracy is that of `kin` on the relations that the
+test stories were written from.
 """
 
 from __future__ import annotations
@@ -131,6 +132,16 @@ def relations_too(seed: int, folder: Path, data: Path | None) -> dict[str, dict[
     """With the relations of the training stories known, too."""
     task = load_task(TASK).with_options("training", concept_weight=1.0)
     return {"relations given in training (ceiling)": figures(task, seed, folder / "ceiling", data)}
+
+
+def words_too(seed: int, folder: Path, data: Path | None) -> dict[str, dict[str, float]]:
+    """Hypervectors to whose words those of MiniLM are added, from answers alone and with relations given."""
+    task = load_task(TASK).with_options("encoder", words="minilm", run=3)
+    given = task.with_options("training", concept_weight=1.0)
+    return {
+        "with MiniLM's words": figures(task, seed, folder / "words", data),
+        "with MiniLM's words, relations given": figures(given, seed, folder / "words-given", data),
+    }
 
 
 def figures(

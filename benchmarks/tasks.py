@@ -2,7 +2,7 @@
 
     python -m benchmarks.tasks [digits] [sentences] [sst] [mnist] [formula] [own-formula] [diabetes]
                                [kinship] [kinship-teacher] [kinship-names] [kinship-rules] [kinship-more]
-                               [kinship-compositions] [own-kinship]
+                               [kinship-words] [kinship-compositions] [own-kinship]
                                [--seeds 0 1 2] [--data ../shared/data] [--out benchmarks/results] [--runs FOLDER]
 
 `digits`     the sum of two digits from sums alone; beside it the same encoder trained on the digits themselves (the
@@ -18,7 +18,8 @@
 `kinship`    CLUTRR's stories (`DATA/clutrr/amt_k23`), trained on chains of two and three relations from answers alone
              (`benchmarks/kinship.py`); `kinship-teacher` with MiniLM as the encoder, and a student that it teaches;
              `kinship-names` with names dropped in training; `kinship-rules` what the rules make of relations that are
-             all read rightly; `kinship-more` with relations given in training, and `kinship-compositions` with
+             all read rightly; `kinship-words` with what MiniLM knows of single words, from answers alone and with
+             relations given; `kinship-more` with relations given in training, and `kinship-compositions` with
              compositions learned as well (`benchmarks/compositions.py`); `own-kinship` the same of the task's own
              stories.
 
@@ -48,7 +49,7 @@ import torch
 import nesy
 from benchmarks.compositions import compositions, own_stories
 from benchmarks.few_rows import curve_svg, few_rows
-from benchmarks.kinship import answers_alone, names_dropped, relations_too, rules_alone, taught
+from benchmarks.kinship import answers_alone, names_dropped, relations_too, rules_alone, taught, words_too
 from benchmarks.pictures import formulas, mnist
 from nesy.learning import load_task
 from nesy.learning.generators import digits as digits_rows
@@ -78,6 +79,7 @@ _FOLDERS = {
     "kinship-names": ["clutrr/amt_k23"],
     "kinship-rules": ["clutrr/amt_k23"],
     "kinship-more": ["clutrr/amt_k23"],
+    "kinship-words": ["clutrr/amt_k23"],
     "kinship-compositions": ["clutrr/amt_k23"],
 }  # of data that they need
 
@@ -107,6 +109,7 @@ def main() -> None:
         "kinship-rules": lambda seed, folder: rules_alone(seed, folder, data / "clutrr" / "amt_k23"),
         "kinship-names": lambda seed, folder: names_dropped(seed, folder, data / "clutrr" / "amt_k23"),
         "kinship-more": lambda seed, folder: relations_too(seed, folder, data / "clutrr" / "amt_k23"),
+        "kinship-words": lambda seed, folder: words_too(seed, folder, data / "clutrr" / "amt_k23"),
         "kinship-compositions": lambda seed, folder: compositions(seed, folder, data / "clutrr" / "amt_k23"),
         "own-kinship": own_stories,
     }
