@@ -42,6 +42,7 @@ from nesy.perception.text.surroundings import ALONE, FIRST, OTHER, ROLES, SECOND
 from nesy.perception.text.tokenizer import Pieces
 
 _MARKS: Final = (FIRST, SECOND, OTHER)
+_NO_WORD: Final = 0  # in the place of a word behind the end of a run
 _HINT: Final = 0.3  # scale of a word's vector at the start: where the soft sign of a bundle still learns
 
 
@@ -101,7 +102,7 @@ class StoryEncoder(Encoder):
         self.pretrained = pretrained
         self.reader = StoryReader(options.field, options.between, options.longest, inputs)
         self._bundles: WeakKeyDictionary[Reading, dict[tuple[Value, ...], _Bundle]] = WeakKeyDictionary()
-        self._runs = _Runs()
+        self._runs = _Runs(options.run)
         self._spelling: dict[str, list[int]] = {}  # the pieces of each word met so far
 
     @classmethod
@@ -236,19 +237,15 @@ class StoryEncoder(Encoder):
 
     def _run_vectors(self, numbers: NDArray[np.int64]) -> Tensor:
         """Runs of words by number: their words permuted by their place and bound. Shapes: [U] -> [U, D]"""
-        runs = [self._runs.items[number] for number in numbers.tolist()]
-        words = list(dict.fromkeys(word for run in runs for word in run))
-        row = {word: i for i, word in enumerate(words)}
-        spelled = self._spelled(words)
-        found = spelled.index_select(0, torch.tensor([row[run[0]] for run in runs], device=self.device))
+        runs = self._runs.words_of(numbers)
+        known, row = np.unique(runs, return_inverse=True)
+        row = torch.from_numpy(row.reshape(runs.shape)).to(self.device)
+        spelled = self._spelled([self._runs.words[number] for number in known.tolist()])
+        found = spelled.index_select(0, row[:, 0])
         for place in range(1, self.options.run):
-            longer = [i for i, run in enumerate(runs) if len(run) > place]
-            if not longer:
-                break
-            here = torch.tensor(longer, device=self.device)
-            word = torch.tensor([row[runs[i][place]] for i in longer], device=self.device)
-            bound = self.model.bind(found[here], self.model.permute(spelled, place)[word]) / _HINT
-            found = found.index_copy(0, here, bound)
+            here = torch.from_numpy(np.flatnonzero(runs[:, place] != _NO_WORD)).to(self.device)
+            permuted = self.model.permute(spelled, place).index_select(0, row[here, place])
+            found = found.index_copy(0, here, self.model.bind(found.index_select(0, here), permuted) / _HINT)
         return found
 
     def _spelled(self, words: Sequence[str]) -> Tensor:
@@ -286,14 +283,29 @@ class StoryEncoder(Encoder):
 
 @dataclass
 class _Runs:
-    """Runs of words met so far, and the number of each."""
+    """Runs of up to `longest` words met so far, and the number of each and of each word; number 0 is no word."""
 
-    items: list[tuple[str, ...]] = field(default_factory=list)
+    longest: int
+    items: list[tuple[int, ...]] = field(default_factory=list)  # by number: the run's words, then 0 up to `longest`
     number: dict[tuple[str, ...], int] = field(default_factory=dict)
+    words: list[str] = field(default_factory=lambda: [""])
+    number_of_word: dict[str, int] = field(default_factory=dict)
 
     def of(self, run: tuple[str, ...]) -> int:
         found = self.number.get(run)
         if found is None:
             found = self.number[run] = len(self.items)
-            self.items.append(run)
+            self.items.append((*map(self._word, run), *[_NO_WORD] * (self.longest - len(run))))
+        return found
+
+    def words_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The words of some runs by number. Shapes: [U] -> [U, longest]"""
+        items = [self.items[number] for number in numbers.tolist()]
+        return np.array(items, dtype=np.int64).reshape(-1, self.longest)
+
+    def _word(self, word: str) -> int:
+        found = self.number_of_word.get(word)
+        if found is None:
+            found = self.number_of_word[word] = len(self.words)
+            self.words.append(word)
         return found
