@@ -28,6 +28,7 @@ from nesy.run_folder import is_run
 
 TASK = Path(__file__).parent.parent / "tasks" / "kinship"
 MINILM = TASK.with_name("kinship-minilm")
+WORDS = TASK.with_name("kinship-words")
 TIMED = 64  # stories
 SURE = 30.0  # a score
 LENGTHS = range(2, 7)
@@ -135,12 +136,12 @@ def relations_too(seed: int, folder: Path, data: Path | None) -> dict[str, dict[
 
 
 def words_too(seed: int, folder: Path, data: Path | None) -> dict[str, dict[str, float]]:
-    """Hypervectors to whose words those of MiniLM are added, from answers alone and with relations given."""
-    task = load_task(TASK).with_options("encoder", words="minilm", run=3)
-    given = task.with_options("training", concept_weight=1.0)
+    """Hypervectors to whose words those of MiniLM are added, with relations given and from answers alone."""
+    given = load_task(WORDS)
+    alone = given.with_options("training", concept_weight=0.0)
     return {
-        "with MiniLM's words": figures(task, seed, folder / "words", data),
         "with MiniLM's words, relations given": figures(given, seed, folder / "words-given", data),
+        "with MiniLM's words, answers alone": figures(alone, seed, folder / "words", data),
     }
 
 

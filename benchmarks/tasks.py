@@ -18,8 +18,8 @@
 `kinship`    CLUTRR's stories (`DATA/clutrr/amt_k23`), trained on chains of two and three relations from answers alone
              (`benchmarks/kinship.py`); `kinship-teacher` with MiniLM as the encoder, and a student that it teaches;
              `kinship-names` with names dropped in training; `kinship-rules` what the rules make of relations that are
-             all read rightly; `kinship-words` with what MiniLM knows of single words, from answers alone and with
-             relations given; `kinship-more` with relations given in training, and `kinship-compositions` with
+             all read rightly; `kinship-words` with what MiniLM knows of single words, with relations given and from
+             answers alone; `kinship-more` with relations given in training, and `kinship-compositions` with
              compositions learned as well (`benchmarks/compositions.py`); `own-kinship` the same of the task's own
              stories.
 

