@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 import nesy
 from nesy.learning import load_task
 from nesy.learning.sources import open_data
@@ -39,7 +41,8 @@ def test_its_rules_are_those_of_the_negation_task() -> None:
         [
             (rule.heads, rule.body)
             for rule in nesy.load(FOLDER.parent / name / "program.nesy").core.rules
-            if rule.choice is None or rule.choice.neural is None
+            if (rule.choice is None or rule.choice.neural is None)
+            and all(head.predicate != "function_word" for head in rule.heads)
         ]
         for name in ("sentiment", "negation")
     )
@@ -57,8 +60,19 @@ def test_sentences_written_for_the_task_are_learned_beside_real_ones(tmp_path: P
     task = load_task(FOLDER)
     splits = open_data(task, tmp_path).splits
     assert [len(rows) for rows in (splits.train, splits.dev, splits.test)] == [3, 1, 2]
-    assert len(splits.beside) == 1200
+    assert len(splits.beside) == 4000
     assert splits.learned == [*splits.train, *splits.beside]
     written = {row.payload["text"] for row in open_data(task).splits.test}
     assert not written & {row.payload["text"] for row in splits.beside}  # whose test pairs stay new
     assert not open_data(task.with_options("data", beside=False), tmp_path).splits.beside
+
+
+def test_function_words_have_no_leaning_and_need_no_other_words() -> None:
+    task = load_task(FOLDER)
+    model = build_model(task, open_data(task), 0)
+    batch = model.prepare([{"text": "Nobody found what it isn't: dull"}])
+    asked = [index for (index,) in batch.requests["leans"].key]
+    assert asked == [1, 6, 7]  # "found", ":" and "dull", but none of the words that hold them together
+    for text in ("nobody", "not it", "what is not here"):  # no word leans: the whole sentence is what there is to say
+        assert sum(row.p for row in model.ask(text)) == pytest.approx(1)
+        assert set(model.prepare([{"text": text}]).requests) == {"mood"}
