@@ -24,6 +24,7 @@ from nesy.perception.text.story import Story
 STATED = ("parent", "child", "sibling", "spouse", "grandparent", "grandchild", "uncle", "nephew")
 NAMED = (*STATED, "parent_in_law", "child_in_law")
 SELF, OTHER = "self", "other"
+REPEATS = 2  # stories with each sentence: more say the same of compositions
 EPOCHS = 9  # of 71 steps each
 OWN = {"train": 1000, "dev": 100, "test": 200}  # stories
 OWN_EPOCHS = 15  # of 16 steps each
@@ -50,15 +51,14 @@ def learning(task: Task) -> Task:
 def compositions(seed: int, folder: Path, data: Path) -> Iterator[tuple[str, dict[str, float]]]:
     """The bound of what training shows (the same for each seed), and a run."""
     given = given_compositions()
-    shown = shown_steps(kinship.rows("train", 0, 0, path=str(data)), given)
+    shown = shown_steps(kinship.rows("train", 0, 0, path=str(data), repeats=REPEATS), given)
     if seed == 0:
         facts = "".join(f"shown({r}, {s}).\n" for r, s in sorted(shown))
         rows = kinship.rows("test", 0, 0, path=str(data))
         right = as_labelled(nesy.Program.from_text(BOUND + facts), rows)
         yield "relations as labelled, compositions that training shows", shares(rows, right)
     run = folder / "learned"
-    # Two stories with each sentence: many more say the same of compositions, and each costs a circuit to be read by.
-    task = learning(load_task(TASK)).with_options("data", options={"repeats": 2})
+    task = learning(load_task(TASK)).with_options("data", options={"repeats": REPEATS})
     found = figures(task.with_options("training", epochs=EPOCHS), seed, run, data)
     yield "compositions learned, relations given", {**found, **agreement(nesy.Model.from_pretrained(run), shown, given)}
 
