@@ -43,8 +43,8 @@ Step = tuple[str, str]  # what is composed: R and then S
 
 def learning(task: Task) -> Task:
     """A task of kinship with relations given and compositions learned."""
-    # Relations are read before compositions can be told from answers, and 1,056 weights have few steps to move in.
-    settings = task.with_options("training", concept_weight=3.0, rule_learning_rate=0.3)
+    # By 0.3 a composition is settled before what comes after it is known: dev 90.7 instead of 92.3 %, seed 0 of CLUTRR.
+    settings = task.with_options("training", concept_weight=3.0, rule_learning_rate=0.1)
     return settings.with_options("task", program="learned.nesy")
 
 
