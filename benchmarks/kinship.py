@@ -117,10 +117,30 @@ def taught(seed: int, folder: Path, data: Path) -> Iterator[tuple[str, dict[str,
         nesy.train(TASK, first, seed=seed, data=clutrr_23, progress=False)
     alone = load_task(MINILM).with_options("training", **ANSWERS_ALONE)
     yield "MiniLM as the encoder", figures(alone, seed, transformer, clutrr_23, first)
-    unlabelled = folder / "further.jsonl"
-    unlabelled.write_text("\n".join(json.dumps({"text": text}) for text in further_stories(data)) + "\n")
+    unlabelled = _further_file(folder, data)
     fewer = load_task(TASK).with_options("data", options={"repeats": 2})
     yield "student with teacher", figures(fewer, seed, student, clutrr_23, transformer, unlabelled)
+
+
+def words_taught(seed: int, folder: Path, data: Path) -> dict[str, dict[str, float]]:
+    """Hypervectors with MiniLM's words, taught by MiniLM as the encoder; relations are given to both.
+
+    The teacher is the run of `relations_read`, if the folder has it. The student is also told what it makes of stories
+    without answers.
+    """
+    teacher, clutrr_23 = folder / "given", data / "amt_k23"
+    if not is_run(teacher):
+        nesy.train(MINILM, teacher, seed=seed, data=clutrr_23, progress=False)
+    unlabelled = _further_file(folder, data)
+    found = figures(load_task(WORDS), seed, folder / "words-taught", clutrr_23, teacher, unlabelled)
+    return {"with MiniLM's words and MiniLM as the teacher, relations given": found}
+
+
+def _further_file(folder: Path, data: Path) -> Path:
+    """A file of the stories without answers."""
+    path = folder / "further.jsonl"
+    path.write_text("\n".join(json.dumps({"text": text}) for text in further_stories(data)) + "\n")
+    return path
 
 
 def further_stories(data: Path) -> list[str]:

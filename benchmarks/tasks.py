@@ -2,7 +2,8 @@
 
     python -m benchmarks.tasks [digits] [sentences] [sst] [mnist] [formula] [own-formula] [diabetes]
                                [kinship] [kinship-minilm] [kinship-teacher] [kinship-names] [kinship-rules]
-                               [kinship-more] [kinship-words] [kinship-compositions] [own-kinship]
+                               [kinship-more] [kinship-words] [kinship-words-taught] [kinship-compositions]
+                               [own-kinship]
                                [--seeds 0 1 2] [--data ../shared/data] [--out benchmarks/results] [--runs FOLDER]
 
 `digits`     the sum of two digits from sums alone; beside it the same encoder trained on the digits themselves (the
@@ -20,9 +21,9 @@
              given; `kinship-teacher` with MiniLM from answers alone, and a student that it teaches;
              `kinship-names` with names dropped in training; `kinship-rules` what the rules make of relations that are
              all read rightly; `kinship-words` with what MiniLM knows of single words, with relations given and from
-             answers alone; `kinship-more` with relations given in training, and `kinship-compositions` with
-             compositions learned as well (`benchmarks/compositions.py`); `own-kinship` the same of the task's own
-             stories.
+             answers alone, and `kinship-words-taught` with MiniLM as the teacher, too; `kinship-more` with relations
+             given in training, and `kinship-compositions` with compositions learned as well
+             (`benchmarks/compositions.py`); `own-kinship` the same of the task's own stories.
 
 Every figure is of rows that nothing was chosen by. Seconds of training are CPU seconds of this process on one thread,
 everything included: data, rules, every epoch, measuring.
@@ -57,6 +58,7 @@ from benchmarks.kinship import (
     relations_too,
     rules_alone,
     taught,
+    words_taught,
     words_too,
 )
 from benchmarks.pictures import formulas, mnist
@@ -90,6 +92,7 @@ _FOLDERS = {
     "kinship-rules": ["clutrr/amt_k23"],
     "kinship-more": ["clutrr/amt_k23"],
     "kinship-words": ["clutrr/amt_k23"],
+    "kinship-words-taught": ["clutrr/amt_k23", "clutrr/amt_k234", "clutrr/amt_robust/clean"],
     "kinship-compositions": ["clutrr/amt_k23"],
 }  # of data that they need
 
@@ -121,6 +124,7 @@ def main() -> None:
         "kinship-names": lambda seed, folder: names_dropped(seed, folder, data / "clutrr" / "amt_k23"),
         "kinship-more": lambda seed, folder: relations_too(seed, folder, data / "clutrr" / "amt_k23"),
         "kinship-words": lambda seed, folder: words_too(seed, folder, data / "clutrr" / "amt_k23"),
+        "kinship-words-taught": lambda seed, folder: words_taught(seed, folder, data / "clutrr"),
         "kinship-compositions": lambda seed, folder: compositions(seed, folder, data / "clutrr" / "amt_k23"),
         "own-kinship": own_stories,
     }
