@@ -5,12 +5,13 @@
 
 Four columns: the student with the rules of negation and a teacher, its teacher (MiniLM, fine-tuned with LoRA on the
 same training rows, once for all seeds), the student without the teacher, and the same without the rules. All learn
-from the training file; a tenth of it chooses the best epoch and the temperature; figures are of the dev file, which
-nothing is chosen on. Unlabelled inputs are MR snippets that are in neither file, and spans, variants and splices of
-all these. Beside them the students (not the teacher) learn 4,000 training sentences of tasks/negation's generator,
-labelled by construction. Two more sets: that generator's test pairs of a sentence and the same with a negation, in
-frames, about things and in compositions that its training sentences do not have, and reviews with a small edit that
-turns their sentiment (imdb_contrast), of which the teacher reads what fits: a pair counts if both sides are right.
+from the training file; a tenth of it chooses the best epoch and the temperature; figures are of the dev file, and the
+result page names each design that was measured on it and not kept. Unlabelled inputs are MR snippets that are in
+neither file, and spans, variants and splices of all these. Beside them the students (not the teacher) learn 4,000
+training sentences of tasks/negation's generator, labelled by construction. Two more sets: that generator's test pairs
+of a sentence and the same with a negation, in frames, about things and in compositions that its training sentences do
+not have, and reviews with a small edit that turns their sentiment (imdb_contrast), of which the teacher reads what
+fits: a pair counts if both sides are right.
 
 With `--few`, the same with so many of the labels, the other sentences without theirs. The teacher is then a head on
 MiniLM as it is, trained on the same few labels; it is asked about sentences and spans alone.

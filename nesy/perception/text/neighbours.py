@@ -7,8 +7,6 @@ done block by block: what is wide stays in a core's cache, and only the bundles 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
@@ -36,13 +34,14 @@ class _Bundle(torch.autograd.Function):
         ctx, rows: Tensor, distances: Tensor, place: Tensor, lift: Tensor | None
     ) -> Tensor:
         ctx.save_for_backward(rows, distances, place, lift)
-        context, end = len(distances) // 2, rows.shape[-2]
         found = rows.new_empty(*rows.shape[:-2], len(place), distances.shape[-1])
-        for start, stop, first, last in _blocks(place, found):
-            low, high = max(0, first - context), min(end, last + context)
-            around = _lifted(rows[..., low:high, :], lift)
-            bundled = _shifted(around, distances, first - low, last - low)
-            found[..., start:stop, :] = bundled.index_select(-2, place[start:stop] - first)
+        size = _block_size(found)
+        firsts, lasts = place[::size].tolist(), [*place[size - 1 :: size].tolist(), int(place[-1])]
+        for start, first, last in zip(range(0, len(place), size), firsts, lasts, strict=False):
+            own = place[start : start + size] - first
+            low, high = _around(first, last + 1, rows, distances)
+            bundled = _shifted(_lifted(rows[..., low:high, :], lift), distances, first - low, last + 1 - low)
+            found[..., start : start + size, :] = bundled.index_select(-2, own)
         return found
 
     @staticmethod
@@ -52,19 +51,35 @@ class _Bundle(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, None, Tensor | None]:
         rows, distances, place, lift = ctx.saved_tensors
         context, end = len(distances) // 2, rows.shape[-2]
-        lifted = _lifted(rows, lift)
-        of_bundles = torch.zeros_like(lifted).index_copy_(-2, place, gradient)
-        to_distances = torch.zeros_like(distances)
-        for d in range(-context, context + 1):
-            low, high = max(0, -d), min(end, end - d)
-            if low < high:
-                product = of_bundles[..., low:high, :] * lifted[..., low + d : high + d, :]
-                to_distances[context + d] = product.flatten(end_dim=-2).sum(0)
-        to_lifted = _shifted(of_bundles, distances.flip(0), 0, end)
-        if lift is None:
-            return to_lifted, to_distances, None, None
-        to_lift = rows.flatten(end_dim=-2).T @ to_lifted.flatten(end_dim=-2)
-        return to_lifted @ lift.T, to_distances, None, to_lift
+        of_bundles = gradient.new_zeros(*gradient.shape[:-2], end, gradient.shape[-1])
+        of_bundles.index_copy_(-2, place, gradient)
+        to_rows, to_distances = torch.empty_like(rows), torch.zeros_like(distances)
+        to_lift = None if lift is None else torch.zeros_like(lift)
+        size = _block_size(of_bundles)
+        for first in range(0, end, size):
+            last = min(end, first + size)
+            low, high = _around(first, last, rows, distances)
+            lifted, own = _lifted(rows[..., low:high, :], lift), of_bundles[..., first:last, :]
+            for d in range(-context, context + 1):
+                start, stop = max(first, -d), min(last, end - d)
+                if start < stop:
+                    product = (
+                        own[..., start - first : stop - first, :] * lifted[..., start + d - low : stop + d - low, :]
+                    )
+                    to_distances[context + d] += product.flatten(end_dim=-2).sum(0)
+            to_lifted = _shifted(of_bundles[..., low:high, :], distances.flip(0), first - low, last - low)
+            if lift is None or to_lift is None:
+                to_rows[..., first:last, :] = to_lifted
+                continue
+            to_rows[..., first:last, :] = to_lifted @ lift.T
+            to_lift += rows[..., first:last, :].flatten(end_dim=-2).T @ to_lifted.flatten(end_dim=-2)
+        return to_rows, to_distances, None, to_lift
+
+
+def _around(first: int, last: int, rows: Tensor, distances: Tensor) -> tuple[int, int]:
+    """The rows that those from first to last (excluded) are bundled with, themselves included."""
+    context = len(distances) // 2
+    return max(0, first - context), min(rows.shape[-2], last + context)
 
 
 def _lifted(rows: Tensor, lift: Tensor | None) -> Tensor:
@@ -85,9 +100,6 @@ def _shifted(rows: Tensor, distances: Tensor, first: int, last: int) -> Tensor:
     return found
 
 
-def _blocks(place: Tensor, found: Tensor) -> Iterator[tuple[int, int, int, int]]:
-    """Runs of places that take up one block each: start and stop among the places, first and last (excluded) row."""
-    size = max(1, _BLOCK * len(place) // max(1, found.numel()))
-    for start in range(0, len(place), size):
-        stop = min(len(place), start + size)
-        yield start, stop, int(place[start]), int(place[stop - 1]) + 1
+def _block_size(wide: Tensor) -> int:
+    """How many rows of wide ones make up a block."""
+    return max(1, _BLOCK * wide.shape[-2] // max(1, wide.numel()))

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, Self, final
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nesy.errors import TaskError
-from nesy.perception.transformer.backbone import Backbone
+from nesy.perception.transformer.backbone import Backbone, plain_tokenizer
 
 
 @final
@@ -32,9 +31,7 @@ class PretrainedWords(nn.Module):
     def __init__(self, tokenizer: str, num_tokens: int, width: int, dim: int, seed: int):
         super().__init__()
         self.tokenizer_text = tokenizer
-        self.tokenizer = Tokenizer.from_str(tokenizer)
-        self.tokenizer.no_padding()
-        self.tokenizer.no_truncation()
+        self.tokenizer = plain_tokenizer(tokenizer, num_tokens)
         self.register_buffer("table", torch.zeros(num_tokens, width))
         random = torch.Generator().manual_seed(seed)
         self.lift = nn.Parameter(torch.randn(width, dim, generator=random) / width**0.5)

@@ -34,6 +34,22 @@ class Tokens:
     end: Tensor
 
 
+def plain_tokenizer(text: str, num_tokens: int) -> Tokenizer:
+    """A tokenizer from its own JSON text, which neither fills up nor cuts, for a table of so many tokens' vectors.
+
+    Raises: ValueError for a text that is no tokenizer's, or a tokenizer with further tokens.
+    """
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:  # the library has no error of its own
+        raise ValueError(f"its tokenizer cannot be read: {error}") from None
+    if max(tokenizer.get_vocab().values(), default=-1) >= num_tokens:
+        raise ValueError("the tokenizer does not belong to the model: it has more tokens")
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 @final
 class Backbone(nn.Module):
     """A transformer, frozen or with low-rank updates of its own (LoRA).
@@ -44,10 +60,8 @@ class Backbone(nn.Module):
     def __init__(self, config: Mapping[str, Any], tokenizer: str, lora_rank: int):
         super().__init__()
         self.description, self.tokenizer_text, self.lora_rank = dict(config), tokenizer, lora_rank
-        self.tokenizer = Tokenizer.from_str(tokenizer)
-        self.tokenizer.no_padding()
-        self.tokenizer.no_truncation()
         model = _model(config)
+        self.tokenizer = plain_tokenizer(tokenizer, int(model.get_input_embeddings().num_embeddings))
         self.width = int(model.config.hidden_size)
         self.limit = int(getattr(model.config, "max_position_embeddings", _NO_LIMIT))
         self.model = (_with_lora(model, lora_rank) if lora_rank else model.requires_grad_(False)).eval()
@@ -73,8 +87,6 @@ class Backbone(nn.Module):
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise TaskError(f"{folder}: this transformer cannot be read: {reason[:300]}") from None
         own = backbone.model.get_base_model() if lora_rank else backbone.model
-        if own.get_input_embeddings().num_embeddings < backbone.tokenizer.get_vocab_size():
-            raise TaskError(f"{folder}: the tokenizer does not belong to the model: it has more tokens")
         _copy(pretrained.state_dict(), own)
         return backbone
 
