@@ -11,6 +11,7 @@ from nesy.errors import DataError, TaskError
 from nesy.language.core import format_term
 from nesy.language.values import format_value
 from nesy.learning import load_task
+from nesy.learning.checkpoint import StateFile
 from nesy.learning.generators import kinship
 from nesy.learning.generators.clutrr import INVERSE, WORDS
 from nesy.learning.generators.plain_kin import plain_kin
@@ -258,3 +259,34 @@ def test_the_task_with_a_transformers_words_has_the_same_rules_and_an_encoder_th
     with torch.no_grad():
         answer = nesy.Model(program, encoder).ask(payload)
     assert {str(row.atom) for row in answer} >= {"relation(son)", "relation(mother)"}
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_stories_drawn_anew_are_learned_alike_after_an_interruption(tmp_path, monkeypatch):
+    """No sum may depend on which structures and runs of words were met before, or on which thread is first."""
+    options = {"train": 60, "dev": 20, "test": 10}
+    task = load_task(PROGRAM.parent).with_options("data", redraw=True, options=options)
+    nesy.train(task, tmp_path / "whole", epochs=3, progress=False)
+    write, written = StateFile.write, []
+
+    def interrupted(state, *arguments):
+        write(state, *arguments)
+        written.append(state)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(StateFile, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nesy.train(task, tmp_path / "cut", epochs=3, progress=False)
+    monkeypatch.undo()
+    nesy.train(task, tmp_path / "cut", epochs=3, resume=True, progress=False)
+    whole, cut = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut"))
+    assert whole == cut

@@ -206,7 +206,7 @@ class StoryEncoder(Encoder):
         num_roles = len(self.roles)
         owner = np.repeat(np.arange(len(bundles)), [len(bundle.run) for bundle in bundles])
         bag = owner * num_roles + np.concatenate([bundle.role for bundle in bundles])
-        known, place = np.unique(np.concatenate([bundle.run for bundle in bundles]), return_inverse=True)
+        known, place = _distinct(np.concatenate([bundle.run for bundle in bundles]))
         order = np.argsort(bag, kind="stable")
         filled, first = np.unique(bag[order], return_index=True)
         device = self.device
@@ -218,7 +218,9 @@ class StoryEncoder(Encoder):
             mode="sum",
             per_sample_weights=weight,
         )
-        bound = self.model.bind(sums, self.roles[torch.from_numpy(filled % num_roles).to(device)])
+        # Not `self.roles[...]`, whose gradient threads add up in any order.
+        roles = self.roles.index_select(0, torch.from_numpy(filled % num_roles).to(device))
+        bound = self.model.bind(sums, roles)
         key = torch.from_numpy(filled // num_roles).to(device)
         vectors = torch.tanh(bound.new_zeros(len(bundles), self.model.dim).index_add(0, key, bound))
         return nn.functional.dropout(vectors, self.options.dropout, self.training)
@@ -238,8 +240,8 @@ class StoryEncoder(Encoder):
     def _run_vectors(self, numbers: NDArray[np.int64]) -> Tensor:
         """Runs of words by number: their words permuted by their place and bound. Shapes: [U] -> [U, D]"""
         runs = self._runs.words_of(numbers)
-        known, row = np.unique(runs, return_inverse=True)
-        row = torch.from_numpy(row.reshape(runs.shape)).to(self.device)
+        known, place_of = _distinct(runs.reshape(-1))
+        row = torch.from_numpy(place_of.reshape(runs.shape)).to(self.device)
         spelled = self._spelled([self._runs.words[number] for number in known.tolist()])
         found = spelled.index_select(0, row[:, 0])
         for place in range(1, self.options.run):
@@ -309,3 +311,18 @@ class _Runs:
             found = self.number_of_word[word] = len(self.words)
             self.words.append(word)
         return found
+
+
+def _distinct(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Different numbers in the order in which they first stand here, and the place of each among them.
+
+    Numbers are given to runs as they are met. In their own order, sums of floats would depend on what was met before,
+    and a training that was resumed would differ from one that was not.
+
+    Shapes: [N] -> [U], [N]
+    """
+    known, first, place = np.unique(numbers, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return known[order], rank[place]

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nesy.reasoning.compilation.pieces import Order, Piece, signature_of
+from nesy.reasoning.compilation.pieces import Order, Piece
 from nesy.reasoning.compilation.problem import slices
 from nesy.reasoning.derivation import Index
 
@@ -30,10 +30,24 @@ _BYTES = 128 * 2**20  # that numberings may take together
 
 @dataclass(frozen=True, eq=False)
 class Numbering:
-    """How a piece is to be numbered: as the first that was met of its structure, whose own `order` is None."""
+    """How a piece is to be numbered, and the signature that its structure goes by; as it is where `order` is None.
 
-    signature: bytes  # of the first
+    It depends on the piece alone and not on what was met before, so that sums of floats come out the same in a training
+    that goes on after an interruption.
+    """
+
+    signature: bytes
     order: Order | None
+
+    @classmethod
+    def of(cls, piece: Piece) -> Numbering:
+        """The canonical numbering, where the piece has one."""
+        order = canonical(piece)
+        return cls(piece.signature if order is None else piece.renumbered(order).signature, order)
+
+    def apply(self, piece: Piece) -> Piece:
+        """The piece in this numbering."""
+        return piece if self.order is None else piece.renumbered(self.order)
 
     @property
     def num_bytes(self) -> int:
@@ -42,82 +56,35 @@ class Numbering:
 
 
 class Numberings:
-    """Makes pieces of one structure look alike; the numberings least recently used are dropped beyond `max_bytes`."""
+    """Numberings by the signatures that pieces come with, the least recently used ones dropped beyond `max_bytes`."""
 
     def __init__(self, max_bytes: int = _BYTES):
         self.max_bytes = max_bytes
         self.num_bytes = 0
-        self._first: OrderedDict[bytes, Numbering] = OrderedDict()  # by canonical form: that of its first piece
-        self._known: OrderedDict[bytes, Numbering] = OrderedDict()  # by signature
+        self._kept: OrderedDict[bytes, Numbering] = OrderedDict()
 
-    def apply(self, piece: Piece) -> tuple[bytes, Piece]:
-        """The signature that the piece's structure goes by, and the piece numbered as that says."""
-        known = self._known.get(piece.signature)
-        if known is None:
-            known = self._numbering(piece)
-            self._keep(self._known, piece.signature, known)
-        else:
-            self._known.move_to_end(piece.signature)
-        return known.signature, piece if known.order is None else piece.renumbered(known.order)
+    def find(self, signature: bytes) -> Numbering | None:
+        """The numbering of a piece, if it is known."""
+        found = self._kept.get(signature)
+        if found is not None:
+            self._kept.move_to_end(signature)
+        return found
 
-    def _numbering(self, piece: Piece) -> Numbering:
-        found = canonical(piece)
-        if found is None:
-            return Numbering(piece.signature, None)
-        form, order = found
-        first = self._first.get(form)
-        if first is None or first.order is None:
-            self._keep(self._first, form, Numbering(piece.signature, order))
-            return Numbering(piece.signature, None)
-        self._first.move_to_end(form)
-        return Numbering(first.signature, order.after(first.order))
-
-    def _keep(self, where: OrderedDict[bytes, Numbering], key: bytes, numbering: Numbering) -> None:
-        where[key] = numbering
-        self.num_bytes += numbering.num_bytes
-        while self.num_bytes > self.max_bytes and (self._known or self._first):
-            self.num_bytes -= (self._known or self._first).popitem(last=False)[1].num_bytes
+    def keep(self, signature: bytes, numbering: Numbering) -> None:
+        """Remember a numbering."""
+        before = self._kept.pop(signature, None)
+        self._kept[signature] = numbering
+        self.num_bytes += numbering.num_bytes - (0 if before is None else before.num_bytes)
+        while self.num_bytes > self.max_bytes:
+            self.num_bytes -= self._kept.popitem(last=False)[1].num_bytes
 
 
-def canonical(piece: Piece) -> tuple[bytes, Order] | None:
-    """The signature of the canonical form, equal only for pieces of one structure, and the order that leads to it.
+def canonical(piece: Piece) -> Order | None:
+    """The order in which pieces of one structure are the same arrays, where colours tell all of their nodes apart.
 
     None for a piece with aggregates: which element of those has which weight is not looked at here.
     """
-    if piece.aggregates:
-        return None
-    order = _order(piece, _Refinement(piece).colours())
-    number = np.empty(piece.num_nodes, dtype=np.int64)
-    number[order.node] = np.arange(piece.num_nodes)
-    head, body = number[piece.head], 2 * number[piece.body >> 1] + (piece.body & 1)
-    of_body = np.repeat(np.arange(len(head)), piece.body_size)
-    body = body[np.lexsort((body, of_body))]
-    # Derivations by head, then by their literals: as rows of equal width, filled up with -1.
-    width = int(piece.body_size.max(initial=0))
-    table = np.full((len(head), width), -1, dtype=np.int64)
-    table[of_body, np.arange(len(body)) - np.repeat(piece.body_ptr[:-1], piece.body_size)] = body
-    by = np.lexsort((*table.T[::-1], head))
-    size = piece.body_size[by]
-    ptr = np.concatenate([[0], np.cumsum(size)])
-    body = body[slices(piece.body_ptr[by], piece.body_ptr[by] + size)]
-
-    def literals(of: Index) -> Index:
-        return 2 * number[of >> 1] + (of & 1)
-
-    asked = [piece.literal[place] for place in order.query.tolist()]
-    known = literals(np.array([literal for literal in asked if literal is not None], dtype=np.int64))
-    num_evidence = len(piece.evidence)
-    return signature_of(
-        piece.num_nodes,
-        np.concatenate([[0], np.cumsum(piece.choice_size[order.choice])]),
-        piece.has_rest[order.choice].astype(np.int64),
-        head[by],
-        ptr,
-        body,
-        [*known.tolist(), *[None] * (len(asked) - len(known))],
-        literals(piece.own_conditions[order.condition[:num_evidence]]),
-        literals(piece.own_conditions[order.condition[num_evidence:]]) >> 1,
-    ), order
+    return None if piece.aggregates else _order(piece, _Refinement(piece).colours())
 
 
 def _order(piece: Piece, colour: Colours) -> Order:

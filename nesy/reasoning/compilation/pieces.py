@@ -40,10 +40,6 @@ class Order:
     def parts(self) -> tuple[Index, Index, Index, Index]:
         return self.choice, self.node, self.query, self.condition
 
-    def after(self, other: Order) -> Order:
-        """The numbering of this order's piece that `other`'s piece has, where both orders lead to one form."""
-        return Order(*(here[np.argsort(there)] for here, there in zip(self.parts, other.parts, strict=True)))
-
 
 @dataclass(frozen=True, eq=False)
 class Piece:
@@ -135,7 +131,7 @@ class Piece:
         return np.concatenate([self.evidence, 2 * self.constraint + 1])
 
     def renumbered(self, order: Order) -> Piece:
-        """The same piece in another order.
+        """The same piece in another order; derivations by their heads and literals, and these by number.
 
         Raises: ValueError for a piece with aggregates.
         """
@@ -143,13 +139,19 @@ class Piece:
             raise ValueError("a piece with aggregates keeps its order")
         number = np.empty(self.num_nodes, dtype=np.int64)
         number[order.node] = np.arange(self.num_nodes)
-        derivation = np.argsort(number[self.head], kind="stable")
-        size = self.body_size[derivation]
-        body = self.body[slices(self.body_ptr[derivation], self.body_ptr[derivation] + size)]
 
         def moved(literals: Index) -> Index:
             return 2 * number[literals >> 1] + (literals & 1)
 
+        head, body = number[self.head], moved(self.body)
+        of_body = np.repeat(np.arange(len(head)), self.body_size)
+        body = body[np.lexsort((body, of_body))]
+        # Derivations by head, then by their literals: as rows of equal width, filled up with -1.
+        table = np.full((len(head), int(self.body_size.max(initial=0))), -1, dtype=np.int64)
+        table[of_body, np.arange(len(body)) - np.repeat(self.body_ptr[:-1], self.body_size)] = body
+        derivation = np.lexsort((*table.T[::-1], head))
+        size = self.body_size[derivation]
+        body = body[slices(self.body_ptr[derivation], self.body_ptr[derivation] + size)]
         asked = [self.literal[place] for place in order.query.tolist()]
         num_evidence = len(self.evidence)
         return Piece(
@@ -160,9 +162,9 @@ class Piece:
             node=self.node[order.node],
             choice_ptr=np.concatenate([[0], np.cumsum(self.choice_size[order.choice])]),
             derivation=self.derivation[derivation],
-            head=number[self.head[derivation]],
+            head=head[derivation],
             body_ptr=np.concatenate([[0], np.cumsum(size)]),
-            body=moved(body),
+            body=body,
             literal=tuple(None if one is None else 2 * int(number[one >> 1]) + (one & 1) for one in asked),
             condition=self.condition[order.condition],
             evidence=moved(self.own_conditions[order.condition[:num_evidence]]),

@@ -96,6 +96,11 @@ def gather(program: CoreProgram, pieces: Sequence[Piece]) -> tuple[DerivationGra
         for a in piece.aggregates:
             element, result = (np.array([number(sample, n) for n in part.tolist()]) for part in (a.element, a.result))
             aggregates.append(GroundAggregate(a.function, element, a.weight, result, a.value))
+    # The answers of a sample stay in the order in which its rules derived them, however its structure numbers them.
+    came = np.array([place for piece in pieces for place in piece.query], dtype=np.int64)
+    order = np.lexsort((came, np.repeat(np.arange(count), np.diff(query_ptr))))
+    place_of_query = np.empty(len(order), dtype=np.int64)
+    place_of_query[order] = np.arange(len(order))
     own = np.repeat(np.arange(count), np.diff(choice_ptr))
     shared = np.concatenate([_NONE, *(table.sample for table in tables)]) < 0
     empty = np.zeros(0, dtype=np.bool_)
@@ -125,7 +130,7 @@ def gather(program: CoreProgram, pieces: Sequence[Piece]) -> tuple[DerivationGra
         body=literals([piece.body for piece in pieces]),
         rule=np.concatenate([_NONE, *(piece.rule for piece in pieces)]),
         aggregates=tuple(aggregates),
-        query=tuple(query),
+        query=tuple(query[place] for place in order.tolist()),
         evidence=evidence,
         constraint=constraint,
         atom_of=names.atom_of,
@@ -133,7 +138,7 @@ def gather(program: CoreProgram, pieces: Sequence[Piece]) -> tuple[DerivationGra
     places = Places(
         Column(np.arange(num_leaves), leaf_ptr),
         Column(np.arange(len(own)), choice_ptr),
-        Column(np.arange(len(query)), query_ptr),
+        Column(place_of_query, query_ptr),
         Column(conditions, pointers([len(piece.condition) for piece in pieces])),
     )
     return graph, places

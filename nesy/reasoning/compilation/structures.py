@@ -114,7 +114,7 @@ class Structures:
         return found
 
     def part(self, signature: bytes, budget: Budget) -> Template | None:
-        """The same for a part of a sample: it does not count."""
+        """The same, uncounted: for parts of samples, and where it is counted otherwise."""
         found = self._kept.get((signature, budget))
         if found is not None:
             self._kept.move_to_end((signature, budget))

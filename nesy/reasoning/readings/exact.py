@@ -20,6 +20,7 @@ from nesy.errors import InconsistentError
 from nesy.language.core import CoreProgram
 from nesy.reasoning.compilation import sumproduct
 from nesy.reasoning.compilation.budget import Budget
+from nesy.reasoning.compilation.canonical import Numbering
 from nesy.reasoning.compilation.circuit import ONE, ZERO, Circuit, CircuitBuilder, InputRows
 from nesy.reasoning.compilation.conditioning import Conditioning, priors
 from nesy.reasoning.compilation.cutset import lift
@@ -265,24 +266,35 @@ def analysed(
 ) -> tuple[list[Piece], list[Template]]:
     """The pieces, numbered as their templates want it, and these; those that are not known are made, with a fair share
     of the time each."""
-    numbered = [structures.numberings.apply(piece) for piece in pieces]
-    found: dict[bytes, Template] = {}
+    numberings = structures.numberings
+    found: dict[bytes, tuple[Numbering, Template]] = {}  # by the signatures that pieces come with
     missing: dict[bytes, Piece] = {}
-    for signature, piece in numbered:
-        if signature in missing:
-            structures.repeat()
-        elif (known := structures.find(signature, budget)) is not None:
-            found[signature] = known
-        else:
-            missing[signature] = piece
+    for piece in pieces:
+        signature = piece.signature
+        if signature not in found and signature not in missing:
+            numbering = numberings.find(signature)
+            template = None if numbering is None else structures.part(numbering.signature, budget)
+            if numbering is None or template is None:
+                missing[signature] = piece
+                continue
+            found[signature] = numbering, template
+        structures.repeat()
     parts = _Parts(program, budget, structures, budget)
     clock = budget.start()
     for position, (signature, piece) in enumerate(missing.items()):
-        share = replace(budget, time=clock.left / (len(missing) - position))
-        parts.share = share
-        found[signature] = factored(piece, parts.template) or _Analysis(piece.graph(), share).run()
-        structures.keep(signature, budget, found[signature])
-    return [piece for _, piece in numbered], [found[signature] for signature, _ in numbered]
+        parts.share = replace(budget, time=clock.left / (len(missing) - position))
+        # Factors of pieces are alike in the order in which they came; what has none is put into an order of its own.
+        template = factored(piece, parts.template)
+        numbering = Numbering(signature, None) if template is not None else Numbering.of(piece)
+        known = structures.find(numbering.signature, budget)
+        if known is None:
+            known = template or _Analysis(numbering.apply(piece).graph(), parts.share).run()
+            structures.keep(numbering.signature, budget, known)
+        numberings.keep(signature, numbering)
+        found[signature] = numbering, known
+    chosen = [found[piece.signature] for piece in pieces]
+    numbered = [numbering.apply(piece) for (numbering, _), piece in zip(chosen, pieces, strict=True)]
+    return numbered, [template for _, template in chosen]
 
 
 @dataclass(eq=False)
