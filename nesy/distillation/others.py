@@ -28,7 +28,7 @@ def students_without(
     alone = replace(task, distillation=DistillationTable())
     wanted = {"no teacher": alone}
     if task.distillation.plain:
-        wanted["no rules"] = alone.with_options("task", program=task.distillation.plain)
+        wanted["no rules"] = _with_program(alone, task.distillation.plain)
     labelled = replace(source, splits=replace(source.splits, unlabelled=[]))
     found: dict[str, Model] = {}
     for name, other in wanted.items():
@@ -42,6 +42,14 @@ def students_without(
         run = train_on(other, labelled, place, seed=seed, device=device, data=data, resume=resume, progress=progress)
         found[name] = run.model
     return found
+
+
+def _with_program(task: Task, program: str) -> Task:
+    """The task with other rules, which may lack some of the neural predicates that training is told about."""
+    other = task.with_options("task", program=program)
+    neural = Program.load(other.program).core.neural
+    kept = {name: share for name, share in task.training.fact_dropout.items() if name in neural}
+    return other.with_options("training", fact_dropout=kept)
 
 
 def _is_unfinished(state: StateFile) -> bool:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor
@@ -34,10 +34,12 @@ from nesy.learning.progress import EpochRecord, Reporter
 from nesy.learning.schema import EvaluationTable, TrainingTable
 from nesy.learning.seeding import number, permutation
 from nesy.leaves import LeafPlan, Parameters
-from nesy.model import Distribution, Model
+from nesy.model import Batch, Distribution, Model
 
 Objective: TypeAlias = Callable[[Prepared, Distribution], Tensor]
 RowsOfEpoch: TypeAlias = Callable[[int], Sequence[Row]]
+
+_NEVER: Final = -20.0  # the log-odds of what is as good as excluded, whatever else is said
 
 
 @dataclass
@@ -222,6 +224,24 @@ def optimise(
     return history
 
 
+def _half_heard(model: Model, batch: Batch, shares: Mapping[str, float]) -> Distribution:
+    """The answers where a random share of some predicates' atoms is not proposed, and all that the encoder says.
+
+    Of an atom that is not proposed each value is as likely; one that is yes or no does not hold. Where one predicate
+    alone explains the training answers, others that new inputs need would learn little. Source: Neverova et al.,
+    "ModDrop: adaptive multi-modal gesture recognition", TPAMI 2016.
+    """
+    scores = model.scores(batch)
+    heard = {name: _dropped(score, shares[name]) if name in shares else score for name, score in scores.items()}
+    return replace(model.distribution(batch, heard), scores=scores)
+
+
+def _dropped(score: Tensor, share: float) -> Tensor:
+    """Scores of which a share says nothing. Shapes: [K, V] -> [K, V]"""
+    nothing = score.new_full((), _NEVER if score.shape[1] == 1 else 0.0)
+    return torch.where(torch.rand(len(score), 1, device=score.device) < share, nothing, score)
+
+
 def _pass(
     model: Model,
     batches: TrainingBatches,
@@ -241,7 +261,7 @@ def _pass(
         share = step_size(settings, epoch * batches.num_steps + step, batches.num_steps * settings.epochs)
         for weights in optimizer.param_groups:
             weights["lr"] = weights["peak"] * share
-        loss = objective(prepared, model(prepared.batch))
+        loss = objective(prepared, _half_heard(model, prepared.batch, settings.fact_dropout))
         value = float(group.sum(loss.detach()))
         if not math.isfinite(value):
             raise NesyError(

@@ -250,14 +250,17 @@ class _Reader:
         if isinstance(value, list):
             value = tuple(value)
         if isinstance(value, dict):
-            value = MappingProxyType(dict(value))
+            numbers = {name: item for name, item in value.items() if hint == Mapping[str, float]}
+            if not all([self._in_bounds((*path, name), spec, item) for name, item in numbers.items()]):
+                return False, None
+            value = MappingProxyType({**value, **{name: float(item) for name, item in numbers.items()}})
         if isinstance(value, int | float) and not isinstance(value, bool):
             return self._in_bounds(path, spec, value), value
         if spec.metadata["is_path"] and value:
             return self._inside(path, str(value)), value
         return True, value
 
-    def _in_bounds(self, path: tuple[str, str], spec: Field[Any], value: float) -> bool:
+    def _in_bounds(self, path: tuple[str, ...], spec: Field[Any], value: float) -> bool:
         low, high, above = (spec.metadata[name] for name in ("low", "high", "above"))
         if (
             value == value
@@ -266,7 +269,7 @@ class _Reader:
             and (above is None or value > above)
         ):
             return True
-        self._mistake("T104", path, f"`{path[1]}` must be {bounds(spec)}, not {show(value)}")
+        self._mistake("T104", path, f"`{'.'.join(path[1:])}` must be {bounds(spec)}, not {show(value)}")
         return False
 
     def _inside(self, path: tuple[str, str], value: str) -> bool:
@@ -339,7 +342,10 @@ def _fits(hint: Any, value: object) -> bool:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     if not isinstance(value, dict):
         return False
-    return get_args(hint)[1] is Any or all(isinstance(item, str) for item in value.values())
+    item_hint = get_args(hint)[1]
+    if item_hint is float:
+        return all(isinstance(item, int | float) and not isinstance(item, bool) for item in value.values())
+    return item_hint is Any or all(isinstance(item, str) for item in value.values())
 
 
 def expectation(hint: Any) -> str:
@@ -353,6 +359,8 @@ def expectation(hint: Any) -> str:
         return "a list of texts"
     if get_args(hint)[1:] == (Any,):
         return "a table"
+    if get_args(hint)[1:] == (float,):
+        return "a table of numbers"
     return {str: "text", int: "a whole number", float: "a number", bool: "true or false"}.get(hint, "a table of texts")
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 
 from nesy.device import choose_device
-from nesy.errors import DataError, RunError, TaskError
+from nesy.errors import DataError, RunError, TaskError, near_name
 from nesy.learning.abstention import CONFIDENCE_FILE
 from nesy.learning.batches import AnswerNames, Prepared, check_answers, in_order, prepare
 from nesy.learning.calibration import calibrate
@@ -233,6 +233,11 @@ class _Training:
 def build_model(task: Task, source: DataSource, seed: int) -> Model:
     """An untrained model of a task: its rules, and an encoder made for its rows, with and without answers."""
     program = Program.load(task.program)
+    for name in task.training.fact_dropout:
+        if name not in program.core.neural:
+            near = near_name(name, program.core.neural)
+            hint = f"did you mean `{near}`?" if near else f"there are {', '.join(program.core.neural)}"
+            raise TaskError(f"`fact_dropout` of [training] names `{name}`, which is no neural predicate: {hint}")
     options = dict(task.encoder)
     kind = encoder_class(options.pop("kind"))
     interface = Interface.of(program.core)

@@ -93,6 +93,21 @@ def test_a_rule_file_without_the_rules_gives_a_student_to_compare_with(
     assert (tmp_path / "run-no-rules" / "model.safetensors").stat().st_mtime_ns != stamp
 
 
+def test_the_student_without_the_rules_may_lack_a_predicate_that_training_leaves_out(
+    make_teacher: Make, mood: Path, tmp_path: Path
+) -> None:
+    program = (mood / "program.nesy").read_text()
+    (mood / "plain.nesy").write_text(program)
+    more = "#neural odd :- token(0, _).\nlabel(P) :- leans(1, P), odd.\n#query"
+    (mood / "program.nesy").write_text(program.replace("#query", more))
+    text = (
+        (mood / "task.toml").read_text().replace("[training]", "[training]\nfact_dropout = { odd = 0.5, leans = 0.1 }")
+    )
+    (mood / "task.toml").write_text(text + 'plain = "plain.nesy"\n')
+    run = distill(mood, make_teacher(), tmp_path / "run", epochs=1, device="cpu", progress=False)
+    assert [student["name"] for student in run.extra["students"]] == ["student", "no teacher", "no rules"]
+
+
 def test_slices_by_a_rule_are_in_the_table_of_all(make_teacher: Make, mood: Path, tmp_path: Path) -> None:
     with (mood / "program.nesy").open("a") as rules:
         rules.write('sweet :- token(0, "good").\n')

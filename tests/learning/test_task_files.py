@@ -86,6 +86,8 @@ def test_all_mistakes_are_reported_in_the_order_of_the_file(tmp_path: Path) -> N
         ("data/train.jsonl", "/etc/hostname", "`train` leaves the task folder"),
         ("data/train.jsonl", "data/trian.jsonl", "did you mean `data/train.jsonl`?"),
         ('0 = "negative"', "0 = 1", "`labels` must be a table of texts"),
+        ("epochs = 3", 'fact_dropout = { leans = "half" }', "`fact_dropout` must be a table of numbers"),
+        ("epochs = 3", "fact_dropout = { leans = 2 }", "`fact_dropout.leans` must be at least 0 and at most 1, not 2"),
         ('kind = "text"', "", "the key `kind` of [encoder] is missing"),
         ("[encoder]", "[encoders]", "unknown table `encoders`"),
         ('train = "data/train.jsonl"', "", "[data] has no rows to train on"),

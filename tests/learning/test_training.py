@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -38,6 +39,45 @@ def test_training_learns_what_only_sentence_labels_tell(mood: Path, tmp_path: Pa
     assert run.test.concepts["leans"].accuracy == (0.0 if turned else 1.0)
     assert set(run.test.slices) == {"short=true", "short=false"}
     assert sum(figures.rows for figures in run.test.slices.values()) == 30
+
+
+def first_loss(run: Path) -> float:
+    with (run / "log.csv").open() as file:
+        return float(next(csv.DictReader(file))["loss"])
+
+
+def test_facts_that_are_left_out_say_nothing_of_the_answer(mood: Path, tmp_path: Path, edit: Edit) -> None:
+    edit(mood / "task.toml", "epochs = 6", "epochs = 1\nfact_dropout = { leans = 1.0 }")
+    run = train(mood, tmp_path / "run", progress=False)
+    assert first_loss(run.folder) == pytest.approx(math.log(2))  # both values are as likely, whatever is learned
+    edit(mood / "task.toml", "epochs = 1", "epochs = 6\nconcept_weight = 1.0")
+    told = train(mood, tmp_path / "told", progress=False)
+    assert told.test is not None
+    assert told.test.concepts["leans"].accuracy == 1.0  # what rows say of the facts themselves is learned all the same
+
+
+def test_a_yes_or_no_fact_that_is_left_out_does_not_hold(mood: Path, tmp_path: Path, edit: Edit) -> None:
+    program = (mood / "program.nesy").read_text()
+    rules = "#neural bad :- token(0, _).\nlabel(positive) :- not bad.\nlabel(negative) :- bad.\n#query label(P).\n"
+    (mood / "program.nesy").write_text(program[: program.index("#neural")] + rules)
+    edit(mood / "task.toml", "epochs = 6", "epochs = 1\nfact_dropout = { bad = 1.0 }")
+    rows = [json.loads(line) for line in (mood / "train.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["label"], row["concepts"] = "positive", {}
+    (mood / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    test = [json.loads(line) | {"concepts": {}} for line in (mood / "test.jsonl").read_text().splitlines()]
+    (mood / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in test))
+    run = train(mood, tmp_path / "run", progress=False)
+    assert first_loss(run.folder) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_dropout_of_what_is_no_neural_predicate_is_a_mistake(mood: Path, tmp_path: Path, edit: Edit) -> None:
+    edit(mood / "task.toml", "epochs = 6", "epochs = 6\nfact_dropout = { lean = 0.5 }")
+    with pytest.raises(TaskError) as error:
+        train(mood, tmp_path / "run", progress=False)
+    assert str(error.value) == (
+        "`fact_dropout` of [training] names `lean`, which is no neural predicate: did you mean `leans`?"
+    )
 
 
 def test_a_predicate_of_the_rules_can_slice_the_rows(mood: Path, tmp_path: Path, edit: Edit) -> None:
