@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -38,8 +38,6 @@ from nesy.model import Batch, Distribution, Model
 
 Objective: TypeAlias = Callable[[Prepared, Distribution], Tensor]
 RowsOfEpoch: TypeAlias = Callable[[int], Sequence[Row]]
-
-_NEVER: Final = -20.0  # the log-odds of what is as good as excluded, whatever else is said
 
 
 @dataclass
@@ -225,21 +223,18 @@ def optimise(
 
 
 def _half_heard(model: Model, batch: Batch, shares: Mapping[str, float]) -> Distribution:
-    """The answers where a random share of some predicates' atoms is not proposed, and all that the encoder says.
+    """The answers where nothing is said of a random share of some predicates' atoms, and all that the encoder says.
 
-    Of an atom that is not proposed each value is as likely; one that is yes or no does not hold. Where one predicate
-    alone explains the training answers, others that new inputs need would learn little. Source: Neverova et al.,
-    "ModDrop: adaptive multi-modal gesture recognition", TPAMI 2016.
+    Each value of such an atom is as likely as the others. Where one predicate alone explains the training answers,
+    others that new inputs need would learn little. Source: Neverova et al., "ModDrop: adaptive multi-modal gesture
+    recognition", TPAMI 2016.
     """
     scores = model.scores(batch)
-    heard = {name: _dropped(score, shares[name]) if name in shares else score for name, score in scores.items()}
+    heard = {
+        name: score * (torch.rand(len(score), 1, device=score.device) >= shares[name]) if name in shares else score
+        for name, score in scores.items()
+    }
     return replace(model.distribution(batch, heard), scores=scores)
-
-
-def _dropped(score: Tensor, share: float) -> Tensor:
-    """Scores of which a share says nothing. Shapes: [K, V] -> [K, V]"""
-    nothing = score.new_full((), _NEVER if score.shape[1] == 1 else 0.0)
-    return torch.where(torch.rand(len(score), 1, device=score.device) < share, nothing, score)
 
 
 def _pass(

@@ -114,9 +114,8 @@ class TrainingTable:
         "Weight of the loss on neural predicates whose truth a row gives; 0 learns from answers alone.", 0.0, low=0.0
     )
     fact_dropout: Mapping[str, float] = key(
-        "Share of a neural predicate's atoms that training leaves out, such as `mood = 0.5`, so that what else is "
-        "proposed has to carry the answer: each of several values is as likely then, and what is yes or no does not "
-        "hold.",
+        "Share of a neural predicate's atoms that training leaves out, such as `mood = 0.5`, all of their values being "
+        "as likely then: what else is proposed has to carry the answer.",
         factory=dict,
         low=0.0,
         high=1.0,

@@ -56,21 +56,6 @@ def test_facts_that_are_left_out_say_nothing_of_the_answer(mood: Path, tmp_path:
     assert told.test.concepts["leans"].accuracy == 1.0  # what rows say of the facts themselves is learned all the same
 
 
-def test_a_yes_or_no_fact_that_is_left_out_does_not_hold(mood: Path, tmp_path: Path, edit: Edit) -> None:
-    program = (mood / "program.nesy").read_text()
-    rules = "#neural bad :- token(0, _).\nlabel(positive) :- not bad.\nlabel(negative) :- bad.\n#query label(P).\n"
-    (mood / "program.nesy").write_text(program[: program.index("#neural")] + rules)
-    edit(mood / "task.toml", "epochs = 6", "epochs = 1\nfact_dropout = { bad = 1.0 }")
-    rows = [json.loads(line) for line in (mood / "train.jsonl").read_text().splitlines()]
-    for row in rows:
-        row["label"], row["concepts"] = "positive", {}
-    (mood / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    test = [json.loads(line) | {"concepts": {}} for line in (mood / "test.jsonl").read_text().splitlines()]
-    (mood / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in test))
-    run = train(mood, tmp_path / "run", progress=False)
-    assert first_loss(run.folder) == pytest.approx(0.0, abs=1e-6)
-
-
 def test_dropout_of_what_is_no_neural_predicate_is_a_mistake(mood: Path, tmp_path: Path, edit: Edit) -> None:
     edit(mood / "task.toml", "epochs = 6", "epochs = 6\nfact_dropout = { lean = 0.5 }")
     with pytest.raises(TaskError) as error:
