@@ -222,7 +222,7 @@ def optimise(
     return history
 
 
-def _half_heard(model: Model, batch: Batch, shares: Mapping[str, float]) -> Distribution:
+def _with_fact_dropout(model: Model, batch: Batch, shares: Mapping[str, float]) -> Distribution:
     """The answers where nothing is said of a random share of some predicates' atoms, and all that the encoder says.
 
     Each value of such an atom is as likely as the others. Where one predicate alone explains the training answers,
@@ -256,7 +256,7 @@ def _pass(
         share = step_size(settings, epoch * batches.num_steps + step, batches.num_steps * settings.epochs)
         for weights in optimizer.param_groups:
             weights["lr"] = weights["peak"] * share
-        loss = objective(prepared, _half_heard(model, prepared.batch, settings.fact_dropout))
+        loss = objective(prepared, _with_fact_dropout(model, prepared.batch, settings.fact_dropout))
         value = float(group.sum(loss.detach()))
         if not math.isfinite(value):
             raise NesyError(

@@ -250,10 +250,11 @@ class _Reader:
         if isinstance(value, list):
             value = tuple(value)
         if isinstance(value, dict):
-            numbers = {name: item for name, item in value.items() if hint == Mapping[str, float]}
-            if not all([self._in_bounds((*path, name), spec, item) for name, item in numbers.items()]):
-                return False, None
-            value = MappingProxyType({**value, **{name: float(item) for name, item in numbers.items()}})
+            if hint == Mapping[str, float]:
+                if not all([self._in_bounds((*path, name), spec, item) for name, item in value.items()]):
+                    return False, None
+                value = {name: float(item) for name, item in value.items()}
+            value = MappingProxyType(dict(value))
         if isinstance(value, int | float) and not isinstance(value, bool):
             return self._in_bounds(path, spec, value), value
         if spec.metadata["is_path"] and value:

@@ -236,7 +236,8 @@ def build_model(task: Task, source: DataSource, seed: int) -> Model:
     for name in task.training.fact_dropout:
         if name not in program.core.neural:
             near = near_name(name, program.core.neural)
-            hint = f"did you mean `{near}`?" if near else f"there are {', '.join(program.core.neural)}"
+            known = ", ".join(program.core.neural) or "none"
+            hint = f"did you mean `{near}`?" if near else f"those of the rules are {known}"
             raise TaskError(f"`fact_dropout` of [training] names `{name}`, which is no neural predicate: {hint}")
     options = dict(task.encoder)
     kind = encoder_class(options.pop("kind"))
