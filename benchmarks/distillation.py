@@ -1,13 +1,14 @@
 """A real pretrained teacher and a student a fraction of its size, on SST-2.
 
     python -m benchmarks.distillation [--seeds 0 1 2] [--few 100 300 1000] [--few-seeds 0 1 2]
-                                      [--contrast FOLDER] [--runs FOLDER]
+                                      [--opinions FOLDER] [--contrast FOLDER] [--runs FOLDER]
 
 Four columns: the student with the rules of negation and a teacher, its teacher (MiniLM, fine-tuned with LoRA on the
 same training rows, once for all seeds), the student without the teacher, and the same without the rules. All learn
 from the training file; a tenth of it chooses the best epoch and the temperature; figures are of the dev file, and the
 result page names each design that was measured on it and not kept. Unlabelled inputs are MR snippets that are in
-neither file, and spans, variants and splices of all these. Beside them the students (not the teacher) learn 4,000
+neither file, with `--opinions` Amazon reviews and tweets (the folder `vader`, without its ratings), and spans, variants
+and splices of all these. Beside them the students (not the teacher) learn 4,000
 training sentences of tasks/negation's generator, labelled by construction. Two more sets: that generator's test pairs
 of a sentence and the same with a negation, in frames, about things and in compositions that its training sentences do
 not have, and reviews with a small edit that turns their sentiment (imdb_contrast), of which the teacher reads what
@@ -62,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sst", type=Path, default=SHARED / "sst")
     parser.add_argument("--snippets", type=Path, default=SHARED / "mr_polarity")
+    parser.add_argument("--opinions", type=Path, help="the folder vader: its sentences as further unlabelled ones")
     parser.add_argument("--contrast", type=Path, help="the folder imdb_contrast; its long reviews take long")
     parser.add_argument("--few", type=int, nargs="*", default=[], help="numbers of labelled sentences")
     parser.add_argument("--few-seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -71,7 +73,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = sst_rows(options.sst, options.runs)
-    unlabelled = snippets(options.snippets, options.sst, options.runs)
+    unlabelled = unlabelled_texts(options.snippets, options.sst, options.opinions, options.runs)
     path = options.results / "distillation.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     for seed in options.seeds:
@@ -203,8 +205,8 @@ def sst_rows(sst: Path, place: Path) -> Path:
     return folder
 
 
-def snippets(folder: Path, sst: Path, place: Path) -> Path:
-    """The MR snippets that are no sentence of SST's files, in whatever spelling."""
+def unlabelled_texts(mr: Path, sst: Path, opinions: Path | None, place: Path) -> Path:
+    """MR's snippets that are no sentence of SST's files in any spelling; Amazon reviews and tweets if asked for."""
     known = {
         _letters(located.record["text"])
         for name in ("sst2_train.tsv", "sst2_dev.tsv")
@@ -212,10 +214,14 @@ def snippets(folder: Path, sst: Path, place: Path) -> Path:
     }
     lines = [
         located.record["text"]
-        for path in (folder / "rt-polarity.pos.txt", folder / "rt-polarity.neg.txt")
+        for path in (mr / "rt-polarity.pos.txt", mr / "rt-polarity.neg.txt")
         for located in read_records(path)
         if _letters(located.record["text"]) not in known
     ]
+    if opinions is not None:
+        for name in ("amazon_ground_truth.tsv", "tweets_ground_truth.tsv"):
+            rated = read_records(opinions / name, header=False, columns=("id", "rating", "text"))
+            lines += [located.record["text"] for located in rated]
     path = place / "unlabelled.txt"
     path.write_text("\n".join(lines) + "\n")
     return path

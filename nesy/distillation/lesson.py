@@ -92,12 +92,17 @@ def distill(
         _check_head(found, head, lora, read)
         root = Path(cache) if cache else default_root()
         lesson = Lesson(read, found, source, root, head, lora, seed, device)
+
+    def figures(model: Model, _source: DataSource, names: AnswerNames) -> Mapping[str, Any]:
+        rows, split, said = lesson.reported()
+        return comparison(model, read, rows, split, names, said)
+
     extension = Extension(
         name="distillation",
         rows=tuple(source.splits.unlabelled),
         objective=lesson.objective,
         settings=lesson.settings,
-        after=lesson.figures,
+        after=figures,
     )
     run = train_on(
         read, source, folder, seed=seed, device=device, data=data, resume=resume, progress=progress, extension=extension
@@ -253,11 +258,6 @@ class Lesson:
                 " (`input` in [distillation] of task.toml names it)"
             )
         return value
-
-    def figures(self, model: Model, source: DataSource, names: AnswerNames) -> Mapping[str, Any]:
-        """The teacher's figures beside the student's, for metrics.json."""
-        rows, split, said = self.reported()
-        return comparison(model, self.task, rows, split, names, said)
 
     def reported(self) -> tuple[Sequence[Row], str, Said]:
         """The rows that figures are of, and what the teacher says of them."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nesy.distillation.compare import Said, about_model, comparison
+from nesy.distillation.compare import Said, about_model
 from nesy.distillation.objectives import aligned, tempered_kl
 from nesy.distillation.resolve import identity_of
 from nesy.errors import TeacherError
@@ -109,11 +109,6 @@ class RunLesson:
                 scores = out.scores[name][known.to(out.p.device)]
                 total = total + fact_divergence(scores, facts.table()[place[known]].to(scores))
         return total
-
-    def figures(self, model: Model, source: DataSource, names: AnswerNames) -> Mapping[str, Any]:
-        """The teacher's figures beside the student's, for metrics.json."""
-        rows, split, said = self.reported()
-        return comparison(model, self.task, rows, split, names, said)
 
     def reported(self) -> tuple[Sequence[Row], str, Said]:
         """The rows that figures are of, and what the teacher says of them."""
