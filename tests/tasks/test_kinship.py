@@ -53,8 +53,8 @@ def test_a_relation_the_other_way_round_is_that_of_the_table_of_words():
     assert {(r, s) for r, s in facts("inverse(R, S)") if r in INVERSE} == set(INVERSE.items())
 
 
-def answers(rows, program=PROGRAM, settle=lambda model: None):
-    """The answer to each row where what its sentences say is certain, after `settle` has seen the model."""
+def distribution(rows, program=PROGRAM, settle=lambda model: None):
+    """The answers to rows where what their sentences say is certain, after `settle` has seen the model."""
     core = nesy.load(program)
     payloads = [{"text": row["text"]} for row in rows]
     encoder = encoder_class("story").build({"dim": 4, "vocabulary": 256}, Interface.of(core.core), payloads, 0)
@@ -69,7 +69,12 @@ def answers(rows, program=PROGRAM, settle=lambda model: None):
             known = {tuple(atom[:-1]): atom[-1] for atom in rows[sample]["concepts"][name]}
             scores[name][i, values.index(known.get(key, "unstated"))] = 40.0
     with torch.no_grad():
-        out = model.distribution(batch, scores)
+        return model.distribution(batch, scores)
+
+
+def answers(rows, program=PROGRAM, settle=lambda model: None):
+    """The best answer to each row, and its probability."""
+    out = distribution(rows, program, settle)
     return [str(out.answers[i]) for i in out.p.argmax(1).tolist()], out.p.max(1).values
 
 
@@ -118,6 +123,19 @@ def test_a_chain_may_leave_somebody_out_but_one_through_all_is_likelier():
     text = "[Ann], [Bob] and [Cy] sing. [Ann] and [Cy] hum. What is [Cy] to [Ann]?"
     found, either = answers([{"text": text, "concepts": both}])
     assert found == ["relation(granddaughter)"] and float(either) > 0.8
+
+
+def test_chains_that_cost_the_same_are_as_likely_and_each_unit_more_makes_one_a_fourth_as_likely():
+    kin = [["Ann", "Bob", "child"], ["Bob", "Cy", "child"], ["Ann", "Dee", "sibling"], ["Cy", "Dee", "parent"]]
+    told = {"kin": [*kin, ["Ann", "Cy", "spouse"]], "gender": [["Cy", "female"]]}
+    text = "[Ann], [Bob] and [Cy] sing. [Ann], [Dee] and [Cy] hum. What is [Cy] to [Ann]?"
+    out = distribution([{"text": text, "concepts": told}])
+    found = {str(answer): float(p) for answer, p in zip(out.answers, out.p[0], strict=True)}
+    straight = 0.25**5  # leaves two out, for three each, and has one between for two; a link less is three cheaper
+    whole = 2 + straight
+    assert found["relation(granddaughter)"] == pytest.approx(1 / whole, abs=1e-6)
+    assert found["relation(niece)"] == pytest.approx(1 / whole, abs=1e-6)
+    assert found["relation(wife)"] == pytest.approx(straight / whole, rel=1e-3)
 
 
 def test_sentences_are_left_out_that_stories_before_have(tmp_path):
