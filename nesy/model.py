@@ -11,6 +11,7 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -60,17 +61,29 @@ class Batch:
     def __len__(self) -> int:
         return len(self.payloads)
 
+    @cached_property
+    def is_bounded(self) -> Tensor:
+        """Which payloads have an answer too entangled for its exact probability: only an interval holds it.
+
+        Shapes: -> [B]
+        """
+        bounded = torch.tensor([*(method == "bounds" for method in self.reading.methods), False])
+        return bounded[self.column].any(dim=1)
+
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
     """The probabilities of the answers of a batch, on the autograd tape.
 
-    Shapes: p [B, A], evidence [B] the probability of the constraints and evidence that p is conditional on, scores of
-    the batch's requests as the encoder gave them
+    Where only an interval is known of a probability, `p` is its middle and `slack` half its width, elsewhere 0.
+
+    Shapes: p and slack [B, A], evidence [B] the probability of the constraints and evidence that p is conditional on,
+    scores of the batch's requests as the encoder gave them
     """
 
     answers: tuple[Atom, ...]
     p: Tensor
+    slack: Tensor
     leaf: Tensor
     evidence: Tensor
     scores: Mapping[str, Tensor]
@@ -198,7 +211,10 @@ class Model(nn.Module):
         return _structure(self.encoder.facts(payload))
 
     def forward(self, batch: Batch) -> Distribution:
-        """The distribution over the batch's answers, exact, differentiable in encoder and parameters."""
+        """The distribution over the batch's answers, differentiable in encoder and parameters.
+
+        Exact, but where `Batch.is_bounded`: see `Distribution`.
+        """
         return self.distribution(batch, self.scores(batch))
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
@@ -211,13 +227,17 @@ class Model(nn.Module):
         found = batch.reading(leaf)
         column = batch.column.to(leaf.device)
         p = _picked(found.p, 0.0, column, batch.is_shared)
+        if batch.reading.method == "bounds":
+            slack = _picked((found.upper - found.lower) / 2, 0.0, column, batch.is_shared)
+        else:
+            slack = p.new_zeros(()).expand_as(p)
         if not batch.reading.groups:
-            return Distribution(batch.answers, p, leaf, p.new_ones(len(batch)), scores)
+            return Distribution(batch.answers, p, slack, leaf, p.new_ones(len(batch)), scores)
         # Conditions are those of the whole payload, so any of its queries has them: its first, if it has one.
         past = column.new_full((len(batch), 1), found.evidence.shape[-1])
         first = torch.cat([column, past], dim=1).min(dim=1, keepdim=True).values
         evidence = _picked(found.evidence, 1.0, first, batch.is_shared).squeeze(1)
-        return Distribution(batch.answers, p, leaf, evidence, scores)
+        return Distribution(batch.answers, p, slack, leaf, evidence, scores)
 
     def leaves(self, batch: Batch) -> Tensor:
         """The probability of every leaf of the batch's graph, in double precision.

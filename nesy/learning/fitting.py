@@ -241,8 +241,15 @@ class _Problem:
         order = [place.get(str(_observed(number)), -1) for number in range(len(counts))]
         if -1 in order:
             raise DataError(f"{examples}: {names[order.index(-1)]} can never be observed under these rules")
+        reading = exact(graph)
+        for position, name in zip(order, names, strict=True):
+            if reading.methods[position] == "bounds":
+                raise DataError(
+                    f"{examples}: {name} is too entangled under these rules for its exact probability, which learning "
+                    "needs: observe fewer atoms together, or write rules with fewer ways to the same atom"
+                )
         return cls(
-            reading=exact(graph),
+            reading=reading,
             plan=plan,
             weight=torch.tensor(counts, dtype=torch.float64),
             order=torch.tensor(order),

@@ -16,6 +16,7 @@ from nesy.learning.batches import AnswerNames, Prepared
 from nesy.learning.data import Row
 from nesy.learning.losses import normalised, statement_surprise
 from nesy.learning.metrics import (
+    BoundedFigures,
     ConceptFigures,
     Metrics,
     StatementFigures,
@@ -118,6 +119,7 @@ def metrics_of(
         queries=queries,
         concepts=concept_accuracy(model, batches),
         statements=statement_figures(model, batches),
+        bounded=bounded_figures(model, batches),
         answers_per_second=len(found.p) / found.seconds if found.seconds else 0.0,
     )
 
@@ -182,6 +184,13 @@ def summarise(
 
 
 @torch.no_grad()
+@torch.no_grad()
+def bounded_figures(model: Model, batches: Sequence[Prepared]) -> BoundedFigures | None:
+    """Rows with an answer of which only an interval is known; None where there are none."""
+    found = [model(one.batch).slack[one.batch.is_bounded] for one in batches if bool(one.batch.is_bounded.any())]
+    return BoundedFigures(sum(map(len, found)), max(float(slack.max()) for slack in found)) if found else None
+
+
 def statement_figures(model: Model, batches: Sequence[Prepared]) -> StatementFigures | None:
     """How right the answers are about what rows say of single atoms; None where they say nothing."""
     right, surprise, atoms = 0, 0.0, 0

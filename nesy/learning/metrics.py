@@ -62,6 +62,23 @@ class StatementFigures:
 
 
 @dataclass(frozen=True)
+class BoundedFigures:
+    """Rows whose answers are too entangled for exact probabilities: what is measured is the middle of an interval."""
+
+    rows: int
+    slack: float  # half the width of the widest interval
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "slack": _round(self.slack)}
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows:,} rows are too entangled for exact probabilities: theirs are within {self.slack:.3f}, "
+            "and the middle is measured"
+        )
+
+
+@dataclass(frozen=True)
 class GroupFigures:
     """Rows that belong together, such as a sentence and the same with a negation: right only if all of them are."""
 
@@ -95,6 +112,7 @@ class Metrics:
     underivable: int = 0  # rows whose answer the rules cannot derive from their input
     answers_per_second: float = 0.0
     statements: StatementFigures | None = None
+    bounded: BoundedFigures | None = None
     confidence: Confidence | None = None  # of each row whose answer is known
     queries: Mapping[str, Metrics] = field(default_factory=dict)  # of each by itself, where there are several
 
@@ -146,6 +164,7 @@ class Metrics:
                 for b in self.reliability
             ],
             "underivable": self.underivable,
+            "bounded": self.bounded.to_dict() if self.bounded else None,
             "queries": {name: metrics.to_dict() for name, metrics in self.queries.items()},
             "coverage": [point.to_dict() for point in self.confidence.curve()] if self.confidence else [],
             "answers_per_second": round(self.answers_per_second, 1),
@@ -173,6 +192,8 @@ class Metrics:
             lines.append(f"the surest {half.coverage:.0%} (at least {half.threshold:.1%} sure): {right:.2%} right")
         if self.underivable:
             lines.append(f"{self.underivable:,} rows have an answer that the rules cannot derive from their input")
+        if self.bounded:
+            lines.append(str(self.bounded))
         return "\n".join(lines)
 
 

@@ -74,6 +74,7 @@ class TrainingBatches:
             self._prepared(rows, members, learn=True) for members in (first.values() if self._is_free else plan)
         ]
         self._agree()
+        self._note_bounded(structure, list(first), prepared)
         if self._is_free:
             for row in rows:
                 check_row(row, self.names)
@@ -81,6 +82,19 @@ class TrainingBatches:
             check_answers(prepared, self.names)
         if not self._is_free and not self.redraws:
             self._kept = [(self._replanned(one), len(members)) for one, members in zip(prepared, plan, strict=True)]
+
+    def _note_bounded(self, structure: Sequence[int], first: Sequence[int], prepared: Sequence[Prepared]) -> None:
+        """Say of how many rows only intervals of probabilities are known; all processes count together."""
+        if self._is_free:
+            bounded = {number for number, one in zip(first, prepared, strict=True) if bool(one.batch.is_bounded.any())}
+            count = sum(number in bounded for number in structure)
+        else:
+            count = sum(self.group.gather(sum(int(one.batch.is_bounded.sum()) for one in prepared)))
+        if count:
+            self.reporter.note(
+                f"{count:,} of {self.num_rows:,} rows are too entangled for exact probabilities: "
+                "they are learned by the middle of an interval"
+            )
 
     def _agree(self) -> None:
         """Make what any process met of answers and of the rules' parameters known to all, in one order."""

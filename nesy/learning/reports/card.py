@@ -72,6 +72,8 @@ def _figures(metrics: Metrics) -> str:
     ]
     if metrics.underivable:
         lines.append(f"{metrics.underivable:,} rows have an answer that the rules cannot derive.")
+    if metrics.bounded:
+        lines.append(f"{metrics.bounded}.")
     return f"{table}\n\n{' '.join(lines)}"
 
 

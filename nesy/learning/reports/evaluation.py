@@ -107,12 +107,13 @@ def _tiles(metrics: Metrics) -> str:
     if metrics.grouped:
         figures.append(("whole groups right", _percent(metrics.grouped.all_right)))
     tiles = "".join(f"<div class=tile><b>{value}</b><span>{escape(name)}</span></div>" for name, value in figures)
-    note = (
-        f"<p class=bad>{metrics.underivable:,} rows have an answer that the rules cannot derive from their input.</p>"
-        if metrics.underivable
-        else ""
-    )
-    return f"<div class=tiles>{tiles}</div>{note}"
+    notes = []
+    if metrics.underivable:
+        notes.append(f"{metrics.underivable:,} rows have an answer that the rules cannot derive from their input.")
+    if metrics.bounded:
+        notes.append(f"{metrics.bounded}.")
+    said = "".join(f"<p class=bad>{escape(note)}</p>" for note in notes)
+    return f"<div class=tiles>{tiles}</div>{said}"
 
 
 def _reliability(metrics: Metrics) -> str:
