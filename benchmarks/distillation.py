@@ -1,18 +1,18 @@
 """A real pretrained teacher and a student a fraction of its size, on SST-2.
 
     python -m benchmarks.distillation [--seeds 0 1 2] [--few 100 300 1000] [--few-seeds 0 1 2]
-                                      [--opinions FOLDER] [--contrast FOLDER] [--runs FOLDER]
+                                      [--snippets-alone] [--contrast FOLDER] [--runs FOLDER]
 
 Four columns: the student with the rules of negation and a teacher, its teacher (MiniLM, fine-tuned with LoRA on the
 same training rows, once for all seeds), the student without the teacher, and the same without the rules. All learn
-from the training file; a tenth of it chooses the best epoch and the temperature; figures are of the dev file, and the
-result page names each design that was measured on it and not kept. Unlabelled inputs are MR snippets that are in
-neither file, with `--opinions` Amazon reviews and tweets (the folder `vader`, without its ratings), and spans, variants
-and splices of all these. Beside them the students (not the teacher) learn 4,000
-training sentences of tasks/negation's generator, labelled by construction. Two more sets: that generator's test pairs
-of a sentence and the same with a negation, in frames, about things and in compositions that its training sentences do
-not have, and reviews with a small edit that turns their sentiment (imdb_contrast), of which the teacher reads what
-fits: a pair counts if both sides are right.
+from the training file; a tenth of it chooses the best epoch and the temperature; figures are of the dev file, and
+the result page names each design that was measured on it and not kept. Unlabelled inputs are MR snippets that are
+in neither file, 7,908 sentences of Amazon's reviews and tweets (the folder `vader`, without its ratings; not with
+`--snippets-alone`), and spans, variants and splices of all these. Beside them the students (not the teacher) learn
+4,000 training sentences of tasks/negation's generator, labelled by construction. Two more sets: that generator's
+test pairs of a sentence and the same with a negation, in frames, about things and in compositions that its training
+sentences do not have, and reviews with a small edit that turns their sentiment (imdb_contrast), of which the
+teacher reads what fits: a pair counts if both sides are right.
 
 With `--few`, the same with so many of the labels, the other sentences without theirs. The teacher is then a head on
 MiniLM as it is, trained on the same few labels; it is asked about sentences and spans alone.
@@ -63,7 +63,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sst", type=Path, default=SHARED / "sst")
     parser.add_argument("--snippets", type=Path, default=SHARED / "mr_polarity")
-    parser.add_argument("--opinions", type=Path, help="the folder vader: its sentences as further unlabelled ones")
+    parser.add_argument("--opinions", type=Path, default=SHARED / "vader")
+    parser.add_argument("--snippets-alone", action="store_true", help="no opinions among the unlabelled sentences")
     parser.add_argument("--contrast", type=Path, help="the folder imdb_contrast; its long reviews take long")
     parser.add_argument("--few", type=int, nargs="*", default=[], help="numbers of labelled sentences")
     parser.add_argument("--few-seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -73,7 +74,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = sst_rows(options.sst, options.runs)
-    unlabelled = unlabelled_texts(options.snippets, options.sst, options.opinions, options.runs)
+    opinions = None if options.snippets_alone else options.opinions
+    unlabelled = unlabelled_texts(options.snippets, options.sst, opinions, options.runs)
     path = options.results / "distillation.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     for seed in options.seeds:
@@ -206,7 +208,7 @@ def sst_rows(sst: Path, place: Path) -> Path:
 
 
 def unlabelled_texts(mr: Path, sst: Path, opinions: Path | None, place: Path) -> Path:
-    """MR's snippets that are no sentence of SST's files in any spelling; Amazon reviews and tweets if asked for."""
+    """MR's snippets that are no sentence of SST's files in any spelling; and those of Amazon's reviews and tweets."""
     known = {
         _letters(located.record["text"])
         for name in ("sst2_train.tsv", "sst2_dev.tsv")
