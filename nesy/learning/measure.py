@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,17 +41,26 @@ def answer_all(model: Model, batches: Sequence[Prepared], names: AnswerNames) ->
     answers = sorted(names.atoms)
     column = {text: i for i, text in enumerate(answers)}
     table = np.zeros((sum(len(prepared.target) for prepared in batches), len(answers)))
+    with _evaluating(model):
+        for prepared in batches:
+            out = model(prepared.batch)
+            if not out.answers:
+                continue
+            p = normalised(prepared.of_items(out.p.double())).cpu().numpy()
+            columns = np.array([column[str(atom)] for atom in out.answers])
+            table[np.ix_(prepared.items.numpy(), columns)] = p
+    return table, answers
+
+
+@contextmanager
+def _evaluating(model: Model) -> Iterator[None]:
+    """Without dropout, and afterwards as before."""
     was_training = model.training
     model.eval()
-    for prepared in batches:
-        out = model(prepared.batch)
-        if not out.answers:
-            continue
-        p = normalised(prepared.of_items(out.p.double())).cpu().numpy()
-        columns = np.array([column[str(atom)] for atom in out.answers])
-        table[np.ix_(prepared.items.numpy(), columns)] = p
-    model.train(was_training)
-    return table, answers
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,23 +197,22 @@ def summarise(
 @torch.no_grad()
 def bounded_figures(model: Model, batches: Sequence[Prepared]) -> BoundedFigures | None:
     """Rows with an answer of which only an interval is known; None where there are none."""
-    found = [model(one.batch).slack[one.batch.is_bounded] for one in batches if bool(one.batch.is_bounded.any())]
+    with _evaluating(model):
+        found = [model(one.batch).slack[one.batch.is_bounded] for one in batches if bool(one.batch.is_bounded.any())]
     return BoundedFigures(sum(map(len, found)), max(float(slack.max()) for slack in found)) if found else None
 
 
 def statement_figures(model: Model, batches: Sequence[Prepared]) -> StatementFigures | None:
     """How right the answers are about what rows say of single atoms; None where they say nothing."""
     right, surprise, atoms = 0, 0.0, 0
-    was_training = model.training
-    model.eval()
-    for prepared in batches:
-        said = prepared.statements
-        if len(said):
-            out = model(prepared.batch)
-            right += int(((said.chance(out.p).cpu() > 0.5) == (said.truth == 1)).sum())
-            surprise += statement_surprise(out, said).sum().item()
-            atoms += len(said)
-    model.train(was_training)
+    with _evaluating(model):
+        for prepared in batches:
+            said = prepared.statements
+            if len(said):
+                out = model(prepared.batch)
+                right += int(((said.chance(out.p).cpu() > 0.5) == (said.truth == 1)).sum())
+                surprise += statement_surprise(out, said).sum().item()
+                atoms += len(said)
     return StatementFigures(atoms, right / atoms, surprise / atoms) if atoms else None
 
 
@@ -218,17 +227,15 @@ def concept_accuracy(model: Model, batches: Sequence[Prepared]) -> dict[str, Con
     """How often each neural predicate is right on the atoms whose truth the rows give."""
     right: dict[str, int] = {}
     atoms: dict[str, int] = {}
-    was_training = model.training
-    model.eval()
-    for prepared in batches:
-        if not prepared.concepts:
-            continue
-        scores = model.encoder(prepared.batch.payloads, prepared.batch.requests)
-        for concept in prepared.concepts:
-            picked = scores[concept.predicate].cpu()[concept.request]
-            said = (picked[:, 0] > 0).long() if picked.shape[1] == 1 else picked.argmax(dim=1)
-            name = concept.predicate
-            right[name] = right.get(name, 0) + int((said == concept.truth).sum())
-            atoms[name] = atoms.get(name, 0) + len(said)
-    model.train(was_training)
+    with _evaluating(model):
+        for prepared in batches:
+            if not prepared.concepts:
+                continue
+            scores = model.encoder(prepared.batch.payloads, prepared.batch.requests)
+            for concept in prepared.concepts:
+                picked = scores[concept.predicate].cpu()[concept.request]
+                said = (picked[:, 0] > 0).long() if picked.shape[1] == 1 else picked.argmax(dim=1)
+                name = concept.predicate
+                right[name] = right.get(name, 0) + int((said == concept.truth).sum())
+                atoms[name] = atoms.get(name, 0) + len(said)
     return {name: ConceptFigures(atoms[name], right[name] / atoms[name]) for name in atoms}
