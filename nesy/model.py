@@ -75,7 +75,8 @@ class Batch:
 class Distribution:
     """The probabilities of the answers of a batch, on the autograd tape.
 
-    Where only an interval is known of a probability, `p` is its middle and `slack` half its width, elsewhere 0.
+    Where only an interval is known of a probability, `p` is its middle and `slack` half its width, elsewhere 0;
+    `evidence` is then the part that is known to hold, so at most its probability.
 
     Shapes: p and slack [B, A], evidence [B] the probability of the constraints and evidence that p is conditional on,
     scores of the batch's requests as the encoder gave them
